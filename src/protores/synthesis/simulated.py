@@ -17,9 +17,11 @@ from protores.synthesis.perlin import perlin_mask
 from protores.synthesis.textures import Textures
 
 TRIES = 12
+KIND_TRIES = 4
 PATCHES = 8
 SELF_OPERATIONS = 3
-VISIBLE_SHARE = 0.5
+VISIBLE_SHARE = 0.7
+STRUCTURAL_VISIBLE = 2.0
 LEAST_PIXELS = 4
 LEAST_FALLBACK_CHANGE = 24
 
@@ -47,23 +49,29 @@ class Simulator:
     def __call__(self, image: np.ndarray, foreground: np.ndarray, rng: np.random.Generator) -> Anomaly:
         """One anomaly on an image uint8 H x W x 3, inside its foreground uint8 H x W in {0, 1}.
 
-        Candidates are drawn again until one lies in the foreground, has a legal area and is visible; the kind is
-        kept, so that the shares of the kinds hold. After TRIES ones a plain blob ends it. The mask is never
-        empty, and outside of it the image is untouched. A foreground with nothing in it is taken for everywhere.
+        Candidates are drawn again until one lies in the foreground, has a legal area and is visible over most of
+        it. The kind is kept for KIND_TRIES (a bend shows nothing on a plain surface), then it is Perlin's turn,
+        and after TRIES a plain blob ends it. The mask is never empty, and outside of it the image is untouched.
+        A foreground with nothing in it is taken for everywhere.
         """
         if not foreground.any():
             foreground = np.ones_like(foreground)
-        make = self._makers[
+        kind = self._makers[
             int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
         ]
         least = max(LEAST_PIXELS, self._settings.area[0] * foreground.size)
         most = self._settings.area[1] * foreground.size
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
+            make = kind if attempt < KIND_TRIES else self._perlin
             changed, mask = make(image, foreground, rng)
             area = int(np.count_nonzero(mask))
             if not least <= area <= most:
                 continue
-            seen = visible(image, changed, mask, self._settings.visible)
+            # What is moved within the image differs by the surface's own grain, so it has to differ by more.
+            structural = make in (self._cutpaste, self._warp)
+            seen = visible(
+                image, changed, mask, self._settings.visible * (STRUCTURAL_VISIBLE if structural else 1.0)
+            )
             left = int(np.count_nonzero(seen))
             if left >= max(least, VISIBLE_SHARE * area):
                 return Anomaly(_keep(image, changed, seen), seen)
