@@ -49,6 +49,8 @@ class SplitSettings(Section):
     """Share of the good images that is tested on, where the layout has no test part of its own."""
 
 
+Interval = tuple[float, float]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 PhotometricOperation = Literal[
     "brightness",
@@ -76,7 +78,7 @@ class SynthesisSettings(Section):
         "light": 0.1,
     }
     """Weights of the kinds of simulated anomalies; a kind that is not named is not drawn."""
-    area: Range = (0.0004, 0.3)
+    area: Interval = (0.0004, 0.3)
     """Least and largest part of the image that a simulated anomaly covers."""
     visible: float = Field(4.0, ge=0.0)
     """Gray levels that a simulated anomaly must change in the mean of a 5 x 5 window to count as one."""
@@ -88,13 +90,13 @@ class SynthesisSettings(Section):
     """Largest rotation of the Perlin noise, degrees."""
     perlin_cut: float = 0.5
     """Noise above this is anomaly."""
-    perlin_spots: Annotated[float, Share] = 0.5
+    perlin_spots: Fraction = 0.5
     """Share of the Perlin masks that are cut down to one to three of their spots, as real defects come."""
-    blend: Range = (0.2, 0.8)
+    blend: Interval = (0.2, 0.8)
     """Share of the good image that stays visible under a simulated anomaly."""
-    self_object: Annotated[float, Share] = 0.5
+    self_object: Fraction = 0.5
     """Share of Perlin masks filled with the shuffled image itself, for objects."""
-    self_texture: Annotated[float, Share] = 0.2
+    self_texture: Fraction = 0.2
     """The same for textures, whose shuffled self is often as good as new."""
     sources: dict[Literal["folder", "procedural", "own"], NonNegative] = {
         "folder": 0.8,
@@ -111,29 +113,29 @@ class SynthesisSettings(Section):
     """Fewest and most seen defects pasted onto one good image."""
     coverage: float = Field(0.5, gt=0.0, le=1.0)
     """Largest part of the image that extended anomalies cover."""
-    moved: Annotated[float, Share] = 0.5
+    moved: Fraction = 0.5
     """Share of pastes that go anywhere on the product even where their own place would do."""
-    on_product: Annotated[float, Share] = 2 / 3
+    on_product: Fraction = 2 / 3
     """Least part of a seen defect that must lie on the product, else it is moved there."""
-    flip: Annotated[float, Share] = 0.5
+    flip: Fraction = 0.5
     """Share of seen defects that are mirrored."""
-    quarter_turn: Annotated[float, Share] = 0.5
+    quarter_turn: Fraction = 0.5
     """Share of seen defects that are turned by 90, 180 or 270 degrees."""
-    rotate: Annotated[float, Share] = 0.5
+    rotate: Fraction = 0.5
     """Share of seen defects that are turned by any angle within `rotation`."""
     rotation: float = Field(45.0, ge=0.0, le=180.0)
     """Largest such angle, degrees."""
-    scale: Range = (0.5, 1.5)
+    scale: Interval = (0.5, 1.5)
     """Range of the size factor of seen defects."""
     shift: float = Field(0.1, ge=0.0, le=1.0)
     """Largest shift from their own place, as part of the image's side."""
-    distort: Annotated[float, Share] = 0.3
+    distort: Fraction = 0.3
     """Share of seen defects that are bent: elastic, grid or optical distortion."""
     distortion: float = Field(0.12, ge=0.0, le=0.5)
     """Strongest displacement of a distortion, as part of the defect's side."""
-    mild: Annotated[float, Share] = 0.5
+    mild: Fraction = 0.5
     """Share of seen defects that keep their look: no photometric operation."""
-    photometric: dict[PhotometricOperation, Annotated[float, Share]] = {
+    photometric: dict[PhotometricOperation, Fraction] = {
         "brightness": 0.4,
         "contrast": 0.3,
         "gamma": 0.3,
@@ -147,11 +149,11 @@ class SynthesisSettings(Section):
         "equalize": 0.05,
     }
     """Probability of each photometric operation on the other seen defects."""
-    match_light: Annotated[float, Share] = 0.5
+    match_light: Fraction = 0.5
     """Share of pastes whose surroundings are matched in brightness to where they are pasted."""
-    hard: Annotated[float, Share] = 0.5
+    hard: Fraction = 0.5
     """Share of hard pastes, the others are blended."""
-    paste_blend: Range = (0.5, 1.0)
+    paste_blend: Interval = (0.5, 1.0)
     """Opacity of blended pastes."""
 
     @model_validator(mode="after")
@@ -168,14 +170,86 @@ class SynthesisSettings(Section):
 
 
 class ModelSettings(Section):
-    """The network."""
+    """The network (docs/method.md has each part's source)."""
+
+    backbone: str = "resnet18"
+    """Any timm network with plain stages at 1/4, 1/8, 1/16 and 1/32 of the input."""
+    weights: str = "imagenet"
+    """Its start: imagenet (timm's download), random, or a .safetensors file."""
+    prototype_share: float = Field(0.1, gt=0.0, le=1.0)
+    """Prototypes as a share of the normal training images."""
+    prototype_cap: int = Field(64, ge=1)
+    """The most prototypes; 64 are 59 MB at 256 x 256 in half precision."""
+    leave_one_out: bool = True
+    """In training, take an image's own share out of its prototype, as it will be for images never seen."""
+    residual: Literal["log", "squared"] = "log"
+    """Squared differences as they are, or log(1 + difference / its mean over normal images)."""
+    widths: tuple[int, int, int] | None = (16, 32, 64)
+    """Channels per scale that 1x1 convolutions reduce features and residuals to; None: not reduced."""
+    attention_blocks: tuple[int, int, int] = (1, 2, 2)
+    """Multi-size attention blocks in a row, fine to coarse."""
+    token_grids: tuple[int, ...] = (4, 8)
+    """Patches per side in each head of the attention; 1 is a head without attention."""
+    feed_forward: float = Field(1.0, ge=0.0)
+    """Hidden channels behind attention as a multiple of its own; 0: no feed-forward."""
+    bottom: Literal["conv", "layer4"] = "conv"
+    """What feeds the decoder's deepest level: a convolution of the coarsest map, or the backbone's trained layer 4."""
+    decoder_widths: tuple[int, int, int] = (32, 64, 64)
+    """Channels of the decoder's stages, fine to coarse."""
+    output_stride: Literal[1, 2, 4] = 2
+    """The decoder ends at this fraction of the input and the map is enlarged from there."""
+    output: Literal["shuffle", "conv"] = "shuffle"
+    """The last 3x3 convolution gives sub-pixels, or follows an enlargement of the features."""
+    score_top: float = Field(100 / 65536, gt=0.0, le=1.0)
+    """The image score is the mean of this share of the highest pixels."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "ModelSettings":
+        heads = len(self.token_grids)
+        if self.widths and any(2 * w % heads for w in self.widths):
+            raise ValueError(f"twice each of model.widths must be a multiple of the {heads} heads of model.token_grids")
+        return self
 
 
 class TrainingSettings(Section):
-    """The schedule."""
+    """Schedule, batches and how the machine is used."""
 
-    steps: int = Field(800, ge=1)
+    steps: int = Field(2000, ge=1)
     """Optimiser steps."""
+    minutes: float | None = Field(None, gt=0.0)
+    """Time for the whole run, evaluation included; the schedule shrinks to end in it."""
+    batch_size: int = Field(16, ge=2)
+    """Images per step."""
+    normal_share: float = Field(0.5, gt=0.0, lt=1.0)
+    """Share of a batch that is good images."""
+    seen_share: float = Field(0.25, ge=0.0, lt=1.0)
+    """Share of a batch that is seen defects and extensions of them; the rest is simulated."""
+    seen_as_is: Fraction = 0.2
+    """Share of those that are a seen defect image itself."""
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    """AdamW decouples the weight decay, Adam adds it to the gradient."""
+    learning_rate: float = Field(1e-3, gt=0.0)
+    """Its peak; a cosine takes it down to a hundredth."""
+    warmup: float = Field(0.05, gt=0.0, lt=1.0)
+    """Share of the training in which it rises."""
+    weight_decay: float = Field(1e-2, ge=0.0)
+    """Of convolutions; norms and biases have none."""
+    clip: float = Field(1.0, gt=0.0)
+    """Largest norm of the gradient."""
+    average: float = Field(0.99, ge=0.0, lt=1.0)
+    """Decay of the averaged weights, which are the ones that are reported."""
+    precision: Literal["auto", "bf16", "f32"] = "auto"
+    """bf16 under autocast, where the processor gains by it."""
+    compile: bool = False
+    """Compile the network with torch.compile (needs a C++ compiler on a CPU)."""
+    deterministic: bool = True
+    """The same bits from the same seed on the same machine."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads of torch; None: the cores there are."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that make batches ahead; None: 0 on up to 2 cores, else up to 8."""
+    validate_every: int = Field(200, ge=1)
+    """Steps between looks at the calibration part."""
 
 
 class Settings(Section):
@@ -190,3 +264,94 @@ class Settings(Section):
     synthesis: SynthesisSettings = SynthesisSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"training": {"steps": 900, "minutes": 10.0}},
+    "standard": {},
+    "paper": {
+        "model": {
+            "residual": "squared",
+            "leave_one_out": False,
+            "widths": None,
+            "attention_blocks": (3, 3, 3),
+            "token_grids": (1, 2, 4, 8),
+            "bottom": "layer4",
+            "decoder_widths": (64, 128, 256),
+            "output_stride": 1,
+            "output": "conv",
+        },
+        "training": {"steps": 4000, "batch_size": 48, "optimizer": "adam", "learning_rate": 1e-4},
+    },
+}
+"""What each preset changes. `standard` is the defaults; quick is its network on a short schedule."""
+
+
+def load(preset: str = "standard", overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a preset with overrides on top.
+
+    overrides: dotted keys ("training.steps") to values, or to the text of a value as on the command line
+    ("100", "0.5", "[4, 8]", "null").
+    Raises SettingsError for an unknown preset or key, and for a value that its field does not take.
+    """
+    if preset not in PRESETS:
+        raise SettingsError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
+    values: dict[str, Any] = {"preset": preset}
+    for section, changes in PRESETS[preset].items():
+        values[section] = dict(changes)
+    for key, value in (overrides or {}).items():
+        _set(values, key, value)
+    return _validate(values)
+
+
+def from_json(text: str) -> Settings:
+    """Settings as `Settings.model_dump_json()` wrote them. Raises SettingsError where they are not."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"settings are not JSON ({error}); restore the file or train anew") from error
+    return _validate(values)
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, name = key.split(".")
+    fields: Any = Settings
+    at = values
+    for section in sections:
+        fields = _field(fields, section, key)
+        at = at.setdefault(section, {})
+    _field(fields, name, key)
+    at[name] = _parsed(value) if isinstance(value, str) else value
+
+
+def _field(model: Any, name: str, key: str) -> Any:
+    known = getattr(model, "model_fields", {})
+    if name not in known:
+        close = difflib.get_close_matches(key, _all_keys(), n=3, cutoff=0.4)
+        raise SettingsError(f"unknown setting {key!r}; did you mean {', '.join(close) or 'one of `protores settings`'}?")
+    return known[name].annotation
+
+
+def _all_keys() -> list[str]:
+    keys = []
+    for name, field in Settings.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        keys += [f"{name}.{key}" for key in inner] if inner else [name]
+    return keys
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text.split(",") if "," in text else text
+
+
+def _validate(values: Any) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        why = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"setting {where or 'values'}: {why}; it was {str(first['input'])[:60]!r}") from error

@@ -1,0 +1,157 @@
+"""Features of a pre-trained network, frozen: the encoder of figure 3.
+
+Three scales (1/4, 1/8 and 1/16 of the input) feed prototypes and fusion; a fourth stage, if asked for, is
+trained and feeds the decoder's deepest level (the figure paints it like the decoder).
+"""
+
+import logging
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models._features import FeatureListNet
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from protores.errors import SettingsError, WeightsError
+
+log = logging.getLogger(__name__)
+
+STRIDES = (4, 8, 16)
+BOTTOM_STRIDE = 32
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module):
+    """A timm network cut after its 1/16 stage; frozen, and in eval mode whatever `train()` is told.
+
+    Batch norm is folded into the convolutions, so there is no statistic that could drift from the one the
+    prototypes were made with.
+
+    name: any timm model with `features_only` whose stages are plain modules (the ResNets, for example).
+    weights: "random", "imagenet" (timm's own download), or a .safetensors file under timm's key names.
+    bottom: keep the 1/32 stage, trained.
+    Raises SettingsError for a backbone that cannot be cut, WeightsError for weights that do not fit.
+    """
+
+    def __init__(self, name: str = "resnet18", weights: str = "random", bottom: bool = False):
+        super().__init__()
+        net = _create(name, pretrained=weights == "imagenet")
+        if weights not in ("random", "imagenet"):
+            load_weights(net, Path(weights), trained=() if bottom else _stage_names(net, BOTTOM_STRIDE))
+        info = {i["reduction"]: i for i in net.feature_info.info}
+        self.channels = tuple(info[s]["num_chs"] for s in STRIDES)
+        self.bottom_channels = info[BOTTOM_STRIDE]["num_chs"] if bottom else 0
+        self.taps = tuple(info[s]["module"] for s in STRIDES)
+        last = _stage_names(net, BOTTOM_STRIDE)
+        self.frozen = nn.ModuleDict({n: m for n, m in net.items() if n not in last})
+        self.bottom = nn.Sequential(*(net[n] for n in last)) if bottom else None
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.frozen.eval().requires_grad_(False)
+        _fold_batch_norm(self.frozen)
+
+    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """image: B x 3 x H x W in [0, 1]. Returns the maps at 1/4, 1/8, 1/16, and the bottom at 1/32 or None."""
+        features = []
+        with torch.no_grad():
+            x = (image - self.mean) / self.std
+            for name, module in self.frozen.items():
+                x = module(x)
+                if name in self.taps:
+                    features.append(x)
+        return features, self.bottom(x) if self.bottom is not None else None
+
+    def train(self, mode: bool = True) -> "Backbone":
+        super().train(mode)
+        self.frozen.eval()
+        return self
+
+
+def _create(name: str, pretrained: bool) -> FeatureListNet:
+    try:
+        net = timm.create_model(name, features_only=True, pretrained=pretrained)
+    except RuntimeError as error:
+        if pretrained:
+            raise WeightsError(_no_download(name)) from error
+        close = timm.list_models(f"*{name.split('.')[0]}*")[:5]
+        raise SettingsError(f"backbone {name!r} is unknown to timm; did you mean {', '.join(close) or 'resnet18'}?") from error
+    except Exception as error:  # timm's downloader raises whatever its transport does
+        if pretrained:
+            raise WeightsError(_no_download(name)) from error
+        raise
+    reductions = net.feature_info.reduction()
+    if not isinstance(net, FeatureListNet) or not set(reductions) >= {*STRIDES, BOTTOM_STRIDE}:
+        raise SettingsError(f"backbone {name!r} has no plain stages at 1/4, 1/8, 1/16 and 1/32; use resnet18 or another ResNet")
+    return net
+
+
+def _no_download(name: str) -> str:
+    return f"the ImageNet weights of {name} could not be downloaded; pass a local file (--weights FILE) or --weights random"
+
+
+def _stage_names(net: FeatureListNet, stride: int) -> tuple[str, ...]:
+    """The top-level modules that make up the stage of that stride: all behind the tap of the stage before."""
+    taps = [i["module"] for i in net.feature_info.info if i["reduction"] < stride]
+    names = list(net.keys())
+    return tuple(names[names.index(taps[-1]) + 1 :])
+
+
+def load_weights(net: nn.Module, path: Path, trained: tuple[str, ...] = ()) -> None:
+    """Fills `net` from a .safetensors file; parts missing there start at random and are named in a log line.
+
+    trained: top-level parts that are not needed, and so not missed.
+    Raises WeightsError for a file that is absent, unreadable, or of another architecture.
+    """
+    if not path.is_file():
+        raise WeightsError(f"no weights file {path}; pass an existing .safetensors file, or --weights random")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a safetensors file; convert the weights with safetensors.torch.save_file") from error
+    own = net.state_dict()
+    shared = [k for k in own if k in state]
+    wrong = [k for k in shared if own[k].shape != state[k].shape]
+    if wrong or not shared:
+        why = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, not {tuple(own[wrong[0]].shape)}" if wrong else "no key fits"
+        raise WeightsError(f"{path} belongs to another architecture ({why}); pass weights of the backbone in model.backbone")
+    net.load_state_dict({k: state[k] for k in shared}, strict=False)
+    missing = {k.split(".")[0] for k in own if k not in state and not k.endswith("num_batches_tracked")} - set(trained)
+    if missing:
+        log.warning("%s has no %s: started at random", path.name, ", ".join(sorted(missing)))
+
+
+def _fold_batch_norm(module: nn.Module) -> None:
+    """Folds every batch norm that directly follows a convolution into it; refuses to change the output."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        probe = torch.randn(1, 3, 64, 64)
+    before = _run(module, probe)
+    _fold(module)
+    after = _run(module, probe)
+    if not torch.allclose(before, after, rtol=1e-3, atol=1e-3 * float(before.abs().max())):
+        raise SettingsError("this backbone's batch norm cannot be folded; use resnet18 or another ResNet")
+
+
+@torch.no_grad()
+def _run(modules: nn.Module, x: Tensor) -> Tensor:
+    for module in modules.children():
+        x = module(x)
+    return x
+
+
+def _fold(module: nn.Module) -> None:
+    children = list(module.named_children())
+    for (name, child), (next_name, follower) in zip(children, children[1:], strict=False):
+        if isinstance(child, nn.Conv2d) and type(follower) is nn.BatchNorm2d:
+            setattr_in(module, name, fuse_conv_bn_eval(child, follower))
+            setattr_in(module, next_name, nn.Identity())
+    for _, child in module.named_children():
+        _fold(child)
+
+
+def setattr_in(module: nn.Module, name: str, child: nn.Module) -> None:
+    """Replaces a child, in plain modules as in ModuleDict and Sequential."""
+    module._modules[name] = child

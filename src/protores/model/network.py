@@ -1,0 +1,97 @@
+"""The Prototypical Residual Network, as figure 3 of the paper draws it."""
+
+import torch
+from torch import Tensor, nn
+
+from protores.errors import SizeError
+from protores.model.attention import Attention
+from protores.model.backbone import BOTTOM_STRIDE, STRIDES, Backbone
+from protores.model.decoder import Decoder
+from protores.model.fusion import Fusion, Reduction
+from protores.model.prototypes import Prototypes
+from protores.model.residuals import Residuals
+from protores.settings import ModelSettings
+
+
+class PRN(nn.Module):
+    """Image in, anomaly logits out. The parts are named after their files."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        residuals: Residuals,
+        feature_reduction: nn.Module,
+        residual_reduction: nn.Module,
+        feature_fusion: nn.Module,
+        residual_fusion: nn.Module,
+        attention: nn.Module,
+        fusion: nn.Module,
+        decoder: Decoder,
+    ):
+        super().__init__()
+        self.backbone = backbone
+        self.residuals = residuals
+        self.feature_reduction = feature_reduction
+        self.residual_reduction = residual_reduction
+        self.feature_fusion = feature_fusion
+        self.residual_fusion = residual_fusion
+        self.attention = attention
+        self.fusion = fusion
+        self.decoder = decoder
+
+    def forward(self, image: Tensor, source: Tensor | None = None) -> Tensor:
+        """image: B x 3 x H x W in [0, 1], RGB, H and W multiples of 32. Returns logits, B x H x W, float32.
+
+        source: in training, which of the images behind the prototypes each one is made from (see Prototypes).
+        Raises SizeError for any other H or W.
+        """
+        check_size(image.shape[-2:])
+        features, bottom = self.backbone(image)
+        residuals = self.residuals(features, source)
+        features = self.feature_fusion(self.feature_reduction(features))
+        residuals = self.residual_fusion(self.residual_reduction(residuals))
+        joined = [torch.cat(pair, dim=1) for pair in zip(features, residuals, strict=True)]
+        fused = self.fusion(self.attention(joined))
+        return self.decoder(fused, bottom, image.shape[-2:])
+
+
+def check_size(size: tuple[int, ...]) -> None:
+    """Raises SizeError, naming the nearest legal size, unless height and width are multiples of 32."""
+    if any(side % BOTTOM_STRIDE or side <= 0 for side in size):
+        legal = [max(1, round(side / BOTTOM_STRIDE)) * BOTTOM_STRIDE for side in size]
+        raise SizeError(
+            f"input size {size[0]}x{size[1]} must be a multiple of {BOTTOM_STRIDE}; the nearest is {legal[0]}x{legal[1]}"
+        )
+
+
+def build_network(
+    settings: ModelSettings, size: tuple[int, int], images: int, prototypes: int, weights: str | None = None
+) -> PRN:
+    """The network of these settings, with empty prototypes.
+
+    size: input height and width. images: normal images behind the prototypes; prototypes: their number K.
+    weights: overrides settings.weights ("random" to be filled by load_state_dict).
+    """
+    check_size(size)
+    backbone = Backbone(settings.backbone, weights or settings.weights, bottom=settings.bottom == "layer4")
+    channels = backbone.channels
+    shapes = [(c, size[0] // s, size[1] // s) for c, s in zip(channels, STRIDES, strict=True)]
+    widths = settings.widths or channels
+    joined = tuple(2 * w for w in widths)
+
+    def reduction() -> nn.Module:
+        return Reduction(channels, widths) if settings.widths else nn.Identity()
+
+    return PRN(
+        backbone=backbone,
+        residuals=Residuals(Prototypes(shapes, prototypes, images), log=settings.residual == "log"),
+        feature_reduction=reduction(),
+        residual_reduction=reduction(),
+        feature_fusion=Fusion(widths),
+        residual_fusion=Fusion(widths),
+        attention=Attention(joined, settings.attention_blocks, settings.token_grids, settings.feed_forward),
+        fusion=Fusion(joined),
+        decoder=Decoder(
+            joined, settings.decoder_widths, backbone.bottom_channels, settings.output_stride, settings.output
+        ),
+    )

@@ -1,0 +1,130 @@
+"""Multi-scale prototypes: per scale, K-means over the whole feature maps of the normal images (figure 3).
+
+A prototype is a whole map, C x H x W. K-means needs only distances, so it runs on the N x N Gram matrix of the
+N images, exactly, however large the maps are. K = 10 % of the images, capped (method.md of the project's notes
+has the arithmetic; docs/method.md the choice of the cap).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from torch import Tensor, nn
+
+NO_SOURCE = -1
+CHUNK = 1 << 15
+
+
+def gram_matrix(maps: NDArray[np.floating], chunk: int = CHUNK) -> NDArray[np.float64]:
+    """Inner products of the centred maps, N x N; reads `chunk` numbers of every map at a time.
+
+    maps: N x D, any plain or memory-mapped array of float16 or float32.
+    """
+    n, d = maps.shape
+    gram = np.zeros((n, n))
+    for start in range(0, d, chunk):
+        block = torch.from_numpy(np.ascontiguousarray(maps[:, start : start + chunk])).float()
+        block -= block.mean(dim=0)
+        gram += (block @ block.T).numpy()
+    return gram
+
+
+def gram_kmeans(gram: NDArray[np.float64], k: int, seed: int, restarts: int = 10) -> NDArray[np.int64]:
+    """K-means of N points known by their centred Gram matrix: the cluster of each, N numbers in [0, k).
+
+    The eigenvectors of the Gram matrix, scaled by the roots of its eigenvalues, are N points with the very same
+    distances, and on these scikit-learn's K-means runs. There are fewer than k clusters where there are fewer
+    distinct points.
+    """
+    values, vectors = np.linalg.eigh(gram)
+    keep = values > max(values[-1], 0.0) * 1e-9
+    if not keep.any():
+        return np.zeros(len(gram), dtype=np.int64)
+    points = vectors[:, keep] * np.sqrt(values[keep])
+    distinct = np.unique(points.round(9), axis=0)
+    if len(distinct) <= k:
+        return np.unique(points.round(9), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+    return KMeans(k, n_init=restarts, random_state=seed).fit_predict(points).astype(np.int64)
+
+
+def number_of_prototypes(images: int, share: float, cap: int) -> int:
+    """K for that many normal images: the share of them, at least 1, at most the cap."""
+    return max(1, min(round(images * share), cap, images))
+
+
+class Prototypes(nn.Module):
+    """The prototypes of every scale, and for an image the nearest of them.
+
+    shapes: (C, H, W) per scale; count: K; images: how many normal images they are made from.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int, int]], count: int, images: int):
+        super().__init__()
+        self.scales = len(shapes)
+        for s, shape in enumerate(shapes):
+            self.register_buffer(f"maps_{s}", torch.zeros(count, *shape))
+            self.register_buffer(f"norms_{s}", torch.full((count,), torch.inf))
+            self.register_buffer(f"clusters_{s}", torch.zeros(images, dtype=torch.int64))
+            self.register_buffer(f"spread_{s}", torch.ones(shape[0]))
+
+    @torch.no_grad()
+    def fit(self, features: Sequence[NDArray[np.floating]], seed: int) -> None:
+        """Makes the prototypes from the features of the normal images, N x C x H x W per scale.
+
+        The maps are rounded to half precision, as they are stored. A prototype without images (there were fewer
+        distinct images than K) is never the nearest.
+        """
+        for s, maps in enumerate(features):
+            flat = maps.reshape(len(maps), -1)
+            prototypes, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
+            clusters = gram_kmeans(gram_matrix(flat), len(prototypes), seed)
+            getattr(self, f"clusters_{s}").copy_(torch.from_numpy(clusters))
+            norms.fill_(torch.inf)
+            for k in range(clusters.max() + 1):
+                centre = np.mean(maps[clusters == k], axis=0, dtype=np.float32)
+                prototypes[k] = torch.from_numpy(centre).half()
+                norms[k] = prototypes[k].square().sum()
+            getattr(self, f"spread_{s}").copy_(self._spread(s, maps))
+
+    def _spread(self, s: int, maps: NDArray[np.floating]) -> Tensor:
+        """Mean squared residual per channel over the normal images, each against prototypes without it."""
+        device = getattr(self, f"maps_{s}").device
+        total = torch.zeros(maps.shape[1], device=device)
+        for i in range(len(maps)):
+            feature = torch.from_numpy(maps[i : i + 1]).to(device).float()
+            nearest, gain = self._nearest(s, feature, torch.tensor([i], device=device))
+            total += (feature - nearest).square().mean((0, 2, 3)) * gain
+        return (total / len(maps)).clamp(min=1e-8)
+
+    @torch.no_grad()
+    def forward(self, features: list[Tensor], source: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
+        """Per scale the nearest prototype of each image (least L2 over the whole map), and its residual's gain.
+
+        features: B x C x H x W per scale. source: B indices into the images the prototypes are made from, or
+        NO_SOURCE for an image that is none of them. For those images the prototype is meant as it were without
+        them (leave-one-out): in a cluster of m its residual is m / (m - 1) as long, so its square has the gain
+        (m / (m - 1))^2; in a cluster of its own the next prototype is taken. All other gains are 1.
+        Returns (B x C x H x W, B) per scale.
+        """
+        return [self._nearest(s, feature, source) for s, feature in enumerate(features)]
+
+    def _nearest(self, s: int, feature: Tensor, source: Tensor | None) -> tuple[Tensor, Tensor]:
+        maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
+        with torch.autocast(feature.device.type, enabled=False):
+            distance = norms - 2 * feature.flatten(1).float() @ maps.flatten(1).T
+        gain = torch.ones(len(feature), device=feature.device)
+        if source is None:
+            return maps[distance.argmin(1)], gain
+        clusters = getattr(self, f"clusters_{s}")
+        sizes = torch.bincount(clusters, minlength=len(maps))
+        known = source != NO_SOURCE
+        own = clusters[source.clamp(min=0)]
+        members = sizes[own]
+        alone = known & (members == 1) & (norms.isfinite().sum() > 1)
+        distance[alone, own[alone]] = torch.inf
+        nearest = distance.argmin(1)
+        shared = known & (nearest == own) & (members > 1)
+        gain[shared] = (members[shared] / (members[shared] - 1)).square()
+        return maps[nearest], gain

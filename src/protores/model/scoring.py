@@ -1,0 +1,61 @@
+"""From images to maps and scores. The image score is the mean of the highest pixels (the number is open)."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from protores.model.network import PRN
+
+
+def image_score(maps: Tensor, top: float) -> Tensor:
+    """Mean of the highest share `top` of the pixels (at least one), B numbers. maps: B x H x W in [0, 1]."""
+    flat = maps.flatten(1)
+    return flat.topk(max(1, round(flat.shape[1] * top)), dim=1).values.mean(1)
+
+
+@torch.inference_mode()
+def score_images(
+    network: PRN,
+    images: NDArray[np.uint8],
+    top: float,
+    valid: NDArray[np.bool_] | None = None,
+    batch_size: int = 8,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Anomaly maps N x H x W and scores N, both in [0, 1], in float32 precision and eval mode.
+
+    images: N x H x W x 3 uint8, RGB. top: see image_score. valid: N x H x W, the map is 0 where it is False.
+    """
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    maps, scores = [], []
+    for start in range(0, len(images), batch_size):
+        batch = torch.from_numpy(images[start : start + batch_size]).to(device).permute(0, 3, 1, 2)
+        found = torch.sigmoid(network(batch.float() / 255))
+        if valid is not None:
+            found = found * torch.from_numpy(valid[start : start + batch_size]).to(device)
+        maps.append(found.cpu().numpy())
+        scores.append(image_score(found, top).cpu().numpy())
+    network.train(was_training)
+    if not maps:
+        return np.zeros((0, *images.shape[1:3]), np.float32), np.zeros(0, np.float32)
+    return np.concatenate(maps), np.concatenate(scores)
+
+
+@torch.inference_mode()
+def extract_features(
+    network: PRN, images: NDArray[np.uint8], bf16: bool, batch_size: int = 16
+) -> list[NDArray[np.float16]]:
+    """Feature maps of the frozen backbone in half precision, N x C x H x W per scale."""
+    device = next(network.parameters()).device
+    store: list[NDArray[np.float16]] = []
+    for start in range(0, len(images), batch_size):
+        batch = torch.from_numpy(images[start : start + batch_size]).to(device).permute(0, 3, 1, 2)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            features, _ = network.backbone(batch.float() / 255)
+        if not store:
+            store = [np.empty((len(images), *f.shape[1:]), np.float16) for f in features]
+        for kept, feature in zip(store, features, strict=True):
+            kept[start : start + len(feature)] = feature.half().cpu().numpy()
+    return store

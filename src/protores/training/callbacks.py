@@ -1,0 +1,117 @@
+"""What happens around a step: the history is written, the user is told, the state is saved, time is kept."""
+
+import csv
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from protores.errors import RunError
+from protores.progress import Progress
+from protores.training.checkpoint import save_checkpoint
+from protores.training.module import PRNTraining
+
+VALIDATION = ("image_auroc", "pixel_auroc", "pixel_ap", "pro")
+COLUMNS = ("step", "seconds", "learning_rate", "images_per_second", "loss", "smooth_l1", "focal") + tuple(
+    f"calibration_{name}" for name in VALIDATION
+)
+
+
+class History(pl.Callback):
+    """A row of history.csv every `every` steps, and the same to the user.
+
+    validate: figures of the calibration part with the averaged weights; called every settings.validate_every
+    steps and at the end. start: rows of this step and later, left by an interrupted run, are dropped.
+    """
+
+    def __init__(
+        self, path: Path, progress: Progress, validate: Callable[[], dict[str, float | None]], start: int, every: int = 10
+    ):
+        self.path, self.progress, self.validate, self.every = path, progress, validate, every
+        rows = []
+        if start and path.exists():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= start]
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        self.latest: dict[str, float | None] = {}
+        self.sums: dict[str, torch.Tensor] = {}
+        self.counted = 0
+        self.since = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: PRNTraining, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        for name in ("loss", "smooth_l1", "focal"):
+            self.sums[name] = self.sums.get(name, 0) + outputs[name].detach()
+        self.counted += 1
+        step = pl_module.step
+        done = pl_module.schedule.progress(step)
+        if step % self.every and done < 1:
+            return
+        row: dict[str, Any] = {name: float(total) / self.counted for name, total in self.sums.items()}
+        if not all(value == value for value in row.values()):
+            raise RunError(f"the loss is not a number at step {step}; lower training.learning_rate or use --set training.precision=f32")
+        rate = self.counted * len(batch.images) / (time.monotonic() - self.since)
+        row |= {
+            "step": step,
+            "seconds": pl_module.schedule.elapsed,
+            "learning_rate": pl_module.optimizer.param_groups[0]["lr"],
+            "images_per_second": rate,
+        }
+        if step % pl_module.settings.validate_every == 0 or done >= 1:
+            with pl_module.averaged.applied():
+                self.latest = self.validate()
+            row |= {f"calibration_{name}": self.latest.get(name) for name in VALIDATION}
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow(
+                {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+            )
+        ap = self.latest.get("pixel_ap")
+        figures = f", calibration pixel AP {ap:.3f}" if ap is not None else ""
+        self.progress.track("training", done, 1.0, f"step {step}, {rate:.0f} images/s, loss {row['loss']:.4f}{figures}")
+        self.sums, self.counted, self.since = {}, 0, time.monotonic()
+
+
+class Checkpoints(pl.Callback):
+    """Saves the state every `seconds`, and ends training when its time is up or the user says stop.
+
+    `stopped` tells afterwards that it was the user: SIGINT (Ctrl-C) or SIGTERM while training.
+    """
+
+    def __init__(self, path: Path, seconds: float = 30.0):
+        self.path, self.seconds = path, seconds
+        self.saved = time.monotonic()
+        self.stopped = False
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: PRNTraining) -> None:
+        save_checkpoint(self.path, pl_module)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._stop)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: PRNTraining, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        done = pl_module.schedule.progress(pl_module.step) >= 1
+        if self.stopped or done or time.monotonic() - self.saved > self.seconds:
+            save_checkpoint(self.path, pl_module)
+            self.saved = time.monotonic()
+        if self.stopped or done:
+            trainer.should_stop = True
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True

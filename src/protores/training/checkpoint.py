@@ -1,0 +1,86 @@
+"""What an interrupted training needs to go on, as safetensors: no pickle, written whole or not at all."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from protores.errors import RunError
+from protores.training.averaging import trained_tensors
+from protores.training.module import PRNTraining
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stopped: the next step, and the seconds it had taken."""
+
+    step: int
+    elapsed: float
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, str] | None = None) -> None:
+    """Writes beside the file and renames, so that the old or the new one is there, never half."""
+    part = path.with_name(path.name + ".part")
+    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part, metadata=meta)
+    os.replace(part, path)
+
+
+def save_checkpoint(path: Path, training: PRNTraining) -> None:
+    """Weights, averages, optimiser state, step and time."""
+    names = [name for name, p in training.network.named_parameters() if p.requires_grad]
+    by_parameter = {p: name for name, p in training.network.named_parameters()}
+    tensors = {f"network.{name}": t for name, t in trained_tensors(training.network).items()}
+    tensors |= {f"average.{name}": t for name, t in training.averaged.average.items()}
+    for parameter, state in training.optimizer.state.items():
+        tensors |= {f"optimizer.{key}.{by_parameter[parameter]}": value for key, value in state.items()}
+    meta = {
+        "step": training.step,
+        "elapsed": training.schedule.elapsed,
+        "updates": training.averaged.updates,
+        "parameters": len(names),
+    }
+    save_tensors(path, tensors, {"progress": json.dumps(meta)})
+
+
+def read_progress(path: Path) -> Progress:
+    """Step and seconds of a checkpoint. Raises RunError where it cannot be read."""
+    meta = _meta(path)
+    return Progress(step=meta["step"], elapsed=meta["elapsed"])
+
+
+def load_checkpoint(path: Path, training: PRNTraining) -> None:
+    """Fills network, averages and optimiser as save_checkpoint left them. Raises RunError if they do not fit."""
+    meta = _meta(path)
+    state = load_file(path)
+    try:
+        with torch.no_grad():
+            for name, tensor in trained_tensors(training.network).items():
+                tensor.copy_(state[f"network.{name}"])
+                training.averaged.average[name].copy_(state[f"average.{name}"])
+        for name, parameter in training.network.named_parameters():
+            if parameter.requires_grad:
+                prefix, suffix = "optimizer.", f".{name}"
+                keys = [k for k in state if k.startswith(prefix) and k.endswith(suffix)]
+                training.optimizer.state[parameter] = {
+                    k[len(prefix) : -len(suffix)]: _placed(k, state[k], parameter) for k in keys
+                }
+    except (KeyError, RuntimeError) as error:
+        raise RunError(f"{path} does not fit this run's settings; train anew into another folder") from error
+    training.averaged.updates = meta["updates"]
+
+
+def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
+    return value if key.startswith("optimizer.step.") else value.to(parameter.device)
+
+
+def _meta(path: Path) -> dict[str, float]:
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads(file.metadata()["progress"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} cannot be read; delete the run and train anew") from error

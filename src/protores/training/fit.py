@@ -1,0 +1,116 @@
+"""One training, from a network with its prototypes to averaged weights; interrupted, it goes on where it was."""
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+
+from protores.errors import ProtoresError
+from protores.model.network import PRN
+from protores.progress import Progress
+from protores.settings import TrainingSettings
+from protores.training.callbacks import Checkpoints, History
+from protores.training.checkpoint import load_checkpoint, read_progress
+from protores.training.loader import Batches, make_loader
+from protores.training.module import PRNTraining
+from protores.training.schedule import Schedule
+
+
+class Interrupted(ProtoresError):
+    """The user stopped the training; its state is saved."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """steps taken in all, seconds of training in all, and the rate of this process."""
+
+    steps: int
+    seconds: float
+    images_per_second: float
+
+
+def fit(
+    network: PRN,
+    batches: Batches,
+    settings: TrainingSettings,
+    *,
+    leave_one_out: bool,
+    checkpoint: Path,
+    history: Path,
+    validate: Callable[[], dict[str, float | None]],
+    progress: Progress,
+    seconds: float | None = None,
+) -> Outcome:
+    """Trains `network` in place and leaves the averaged weights in it.
+
+    checkpoint: where the state is kept; if the file exists, training goes on from it. seconds: time that the
+    training may take, None for no bound. Raises Interrupted on Ctrl-C or SIGTERM, after saving the state.
+    """
+    before = read_progress(checkpoint) if checkpoint.exists() else None
+    start = before.step if before else 0
+    schedule = Schedule(settings, seconds, before.elapsed if before else 0.0)
+    training = PRNTraining(network, settings, schedule, leave_one_out, start)
+    if before:
+        load_checkpoint(checkpoint, training)
+    saver = Checkpoints(checkpoint)
+    began = time.monotonic()
+    if schedule.progress(start) < 1:
+        trainer = pl.Trainer(
+            max_epochs=1,
+            accelerator="auto",
+            devices=1,
+            precision="bf16-mixed" if use_bf16(settings) else "32-true",
+            gradient_clip_val=settings.clip,
+            deterministic=settings.deterministic,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[History(history, progress, validate, start), saver],
+        )
+        loader = make_loader(batches, start, settings.steps, number_of_workers(settings))
+        network.train()
+        trainer.fit(training, loader)
+    if saver.stopped:
+        raise Interrupted(f"stopped at step {training.step}; the same command with --resume goes on from there")
+    training.averaged.apply()
+    network.eval()
+    rate = (training.step - start) * settings.batch_size / max(time.monotonic() - began, 1e-9)
+    return Outcome(training.step, schedule.elapsed, rate)
+
+
+def use_bf16(settings: TrainingSettings) -> bool:
+    """bf16 as set, or where this processor has instructions for it."""
+    if settings.precision != "auto":
+        return settings.precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def number_of_workers(settings: TrainingSettings) -> int:
+    """As set; else none where the cores are busy with the network itself, and up to 8 otherwise."""
+    if settings.workers is not None:
+        return settings.workers
+    cores = usable_cores()
+    return 0 if cores <= 2 and not torch.cuda.is_available() else min(8, cores - 1)
+
+
+def prepare_torch(settings: TrainingSettings, seed: int) -> None:
+    """Threads, seed and quiet for this process."""
+    torch.set_num_threads(settings.threads or usable_cores())
+    torch.manual_seed(seed)
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")

@@ -1,0 +1,64 @@
+"""The thin Lightning layer: loss, optimiser and schedule around the network, nothing else."""
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from protores.model.losses import FOCAL_WEIGHT, segmentation_loss
+from protores.model.network import PRN
+from protores.settings import TrainingSettings
+from protores.training.averaging import AveragedWeights
+from protores.training.loader import Batch
+from protores.training.schedule import Schedule
+
+
+class PRNTraining(pl.LightningModule):
+    """Trains `network`; `start` is the step that the first batch belongs to."""
+
+    def __init__(
+        self,
+        network: PRN,
+        settings: TrainingSettings,
+        schedule: Schedule,
+        leave_one_out: bool,
+        start: int = 0,
+    ):
+        super().__init__()
+        self.network = network
+        self.settings = settings
+        self.schedule = schedule
+        self.leave_one_out = leave_one_out
+        self.averaged = AveragedWeights(network, settings.average)
+        self.optimizer = make_optimizer(network, settings)
+        self.step = start
+        self._forward = torch.compile(network) if settings.compile else network
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optimizer
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.learning_rate(self.step)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        images = batch.images.permute(0, 3, 1, 2).float() / 255
+        logits = self._forward(images, batch.source if self.leave_one_out else None)
+        with torch.autocast(self.device.type, enabled=False):
+            smooth, focal = segmentation_loss(logits, batch.masks.float(), batch.valid)
+            loss = smooth + FOCAL_WEIGHT * focal
+        return {"loss": loss, "smooth_l1": smooth.detach(), "focal": focal.detach()}
+
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+        self.averaged.update()
+        self.step += 1
+
+
+def make_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Adam or AdamW; weight decay on matrices and kernels only."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.learning_rate)
