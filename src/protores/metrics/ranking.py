@@ -33,9 +33,9 @@ class Ranking:
     """
 
     thresholds: NDArray[np.floating]
-    hits: NDArray[np.int64]
-    above: NDArray[np.int64]
-    alarms: NDArray[np.int64]
+    hits: NDArray[np.number]
+    above: NDArray[np.number]
+    alarms: NDArray[np.number]
     negatives: int
 
     @property
