@@ -44,7 +44,9 @@ def bounds(mask: np.ndarray) -> tuple[slice, slice]:
     return slice(y, y + height), slice(x, x + width)
 
 
-def blend(image: np.ndarray, source: np.ndarray, mask: np.ndarray, opacity: float, feather: float) -> np.ndarray:
+def blend(
+    image: np.ndarray, source: np.ndarray, mask: np.ndarray, opacity: float, feather: float
+) -> np.ndarray:
     """A copy of image, uint8 H x W x 3, with source laid over it inside the mask; source has its size."""
     box = bounds(mask)
     alpha = soft(mask[box], feather) * np.float32(opacity)
@@ -58,8 +60,8 @@ def blend(image: np.ndarray, source: np.ndarray, mask: np.ndarray, opacity: floa
 def visible(image: np.ndarray, changed: np.ndarray, mask: np.ndarray, levels: float) -> np.ndarray:
     """The part of the mask, uint8 {0, 1}, within 2 pixels of a change that an eye would see, gaps closed.
 
-    A change counts where the means of 5 x 5 windows differ by more than `levels` in some channel: noise replaced
-    by other noise of the same kind is no anomaly, though nearly every pixel differs.
+    A change counts where the means of 5 x 5 windows differ by more than `levels` in some channel: noise
+    replaced by other noise of the same kind is no anomaly, though nearly every pixel differs.
     """
     box = bounds(mask)
     if box[0].stop == 0:

@@ -1,9 +1,9 @@
 """Where the product is, found from good images without labels (method.md, "Foreground").
 
-A product lying on a quiet background is an object; a product that fills the image is a texture, whose foreground is
-everywhere. The image's border tells: on objects it is quiet and of one colour, and what differs from it is compact
-and set off by a clear step. Where that is not so in nearly all images, it is taken for a texture: a defect drawn
-beside the product costs more than one that could be anywhere.
+A product lying on a quiet background is an object; a product that fills the image is a texture, whose
+foreground is everywhere. The image's border tells: on objects it is quiet and of one colour, and what differs
+from it is compact and set off by a clear step. Where that is not so in nearly all images, it is taken for a
+texture: a defect drawn beside the product costs more than one that could be anywhere.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ DILATION = 0.004
 
 @dataclass(frozen=True)
 class Segmentation:
-    """One image's product at working size: mask uint8 {0, 1}, the threshold used, and whether it is plausible."""
+    """One image's product at working size: its mask, uint8 {0, 1}, the threshold used, and plausibility."""
 
     mask: np.ndarray
     threshold: float
@@ -40,14 +40,14 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class Foreground:
-    """is_object: a product on a background; threshold: distance from the background, in Lab units, that is product."""
+    """is_object: a product on a background; threshold: its usual distance from it, in Lab units."""
 
     is_object: bool
     threshold: float = 0.0
 
     @classmethod
     def fit(cls, images: np.ndarray) -> "Foreground":
-        """Decides from good images, uint8 N x H x W x 3; at most FIT_IMAGES of them, evenly spaced, are looked at."""
+        """Decides from good images, uint8 N x H x W x 3; looks at FIT_IMAGES of them, evenly spaced."""
         picked = np.unique(np.linspace(0, len(images) - 1, min(len(images), FIT_IMAGES)).round().astype(int))
         found = [segment(_shrink(images[index])) for index in picked]
         plausible = [segmentation for segmentation in found if segmentation.plausible]
@@ -75,7 +75,7 @@ class Foreground:
 
 
 def segment(image: np.ndarray, usual_threshold: float | None = None) -> Segmentation:
-    """Product of one image at working size; a usual threshold keeps the image's own within a factor of 1.5 of it."""
+    """Product of one image at working size; its threshold stays within 1.5 times the usual one, if given."""
     distance, border_spread, border_inliers = background_distance(image)
     nothing = Segmentation(np.zeros(image.shape[:2], np.uint8), 0.0, False)
     if border_spread > BACKGROUND_SPREAD or border_inliers < BORDER_INLIERS:
@@ -93,13 +93,18 @@ def segment(image: np.ndarray, usual_threshold: float | None = None) -> Segmenta
 def background_distance(image: np.ndarray) -> tuple[np.ndarray, float, float]:
     """How far each pixel is from the background seen along the image's border.
 
-    Returns the distance (float32 H x W: Lab difference to a plane fitted to the border, plus local contrast beyond
-    the border's own), the spread of the border around its plane (Lab units), and the share of the border within
-    four spreads of it.
+    Returns the distance (float32 H x W: Lab difference to a plane fitted to the border, plus local contrast
+    beyond the border's own), the spread of the border around its plane (Lab units), and the share of the
+    border within four spreads of it.
     """
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    gradient = cv2.blur(cv2.magnitude(cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0, scale=0.25),
-                                      cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1, scale=0.25)), (3, 3))
+    gradient = cv2.blur(
+        cv2.magnitude(
+            cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0, scale=0.25),
+            cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1, scale=0.25),
+        ),
+        (3, 3),
+    )
     lab = cv2.blur(lab, (3, 3))
     height, width = image.shape[:2]
     ring = _ring(height, width)
@@ -107,7 +112,7 @@ def background_distance(image: np.ndarray) -> tuple[np.ndarray, float, float]:
     design = np.stack([np.ones_like(x), x / width - 0.5, y / height - 0.5], -1)
     rows, values = design[ring], lab[ring]
     inliers = np.abs(values - np.median(values, 0)).sum(1) <= BACKGROUND_SPREAD * 2
-    plane = np.zeros((3, 3), np.float32)
+    plane, spread = np.zeros((3, 3), np.float32), np.inf
     for _ in range(3):
         if inliers.sum() < 0.3 * len(rows):
             return np.zeros((height, width), np.float32), np.inf, 0.0
@@ -156,7 +161,7 @@ def _compact(raw: np.ndarray) -> np.ndarray:
 
 
 def _plausible(mask: np.ndarray, raw: np.ndarray, distance: np.ndarray) -> bool:
-    """Neither speck nor everything, off most of the border, of few parts, and with a clear step at its outline."""
+    """Neither speck nor everything, off most of the border, of few parts, with a clear step around it."""
     area = float(mask.mean())
     if not AREA[0] <= area <= AREA[1]:
         return False

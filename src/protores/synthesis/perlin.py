@@ -12,7 +12,7 @@ import numpy as np
 
 @lru_cache(maxsize=256)
 def _interpolation(length: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """Per pixel (rows) and node (columns): weight of the node, and weight times the distance from it in cells."""
+    """Per pixel (rows) and node (columns): the node's weight, and weight times distance from it in cells."""
     position = np.arange(length, dtype=np.float64) * (cells / length)
     cell = np.minimum(position.astype(np.int64), cells - 1)
     offset = position - cell
@@ -48,7 +48,7 @@ def perlin_mask(
 ) -> np.ndarray:
     """Where rotated Perlin noise exceeds `cut`: uint8 H x W in {0, 1}, possibly empty.
 
-    octaves: least and largest power of two of cells per axis; angle: largest rotation to either side, degrees.
+    octaves: least and largest power of two of cells per axis; angle: largest rotation, degrees.
     """
     low, high = octaves
     grid = (2 ** int(rng.integers(low, high + 1)), 2 ** int(rng.integers(low, high + 1)))

@@ -1,4 +1,4 @@
-"""Photometric operations on uint8 RGB images: by look-up tables and small filters, as anomalies are made by the thousand.
+"""Photometric operations on uint8 RGB images by look-up tables and small filters, fast enough for training.
 
 The list is the one of method.md ("Extended anomalies"). Gray images stay gray under all of them.
 """
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
+
+from protores.settings import PhotometricOperation
 
 Operation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 _LEVELS = np.arange(256, dtype=np.float32)
@@ -102,7 +104,9 @@ def some(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def each(image: np.ndarray, probabilities: Mapping[str, float], rng: np.random.Generator) -> np.ndarray:
+def each(
+    image: np.ndarray, probabilities: Mapping[PhotometricOperation, float], rng: np.random.Generator
+) -> np.ndarray:
     """Each named operation with its own probability, in the given order."""
     for name, probability in probabilities.items():
         if rng.random() < probability:

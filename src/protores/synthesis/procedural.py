@@ -17,7 +17,7 @@ GRAY_SHARE = 0.4
 
 
 def coloured_noise(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Noise whose spectrum falls with a power of 0 (white) to 2.5 (clouds), stretched along a direction at times."""
+    """Noise, stretched along an axis, whose spectrum falls with a power of 0 (white) to 2.5 (clouds)."""
     height, width = size
     frequency_y, frequency_x = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     stretch = 2.0 ** rng.uniform(-3, 3)
@@ -70,7 +70,12 @@ def scratches(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         x, y = rng.uniform(0, size[1]), rng.uniform(0, size[0])
         end = (int(x + length * np.cos(angle)), int(y + length * np.sin(angle)))
         cv2.line(
-            canvas, (int(x), int(y)), end, int(rng.integers(256)), int(rng.integers(1, 4)), lineType=cv2.LINE_AA
+            canvas,
+            (int(x), int(y)),
+            end,
+            int(rng.integers(256)),
+            int(rng.integers(1, 4)),
+            lineType=cv2.LINE_AA,
         )
     return canvas
 

@@ -1,8 +1,8 @@
 """Simulated anomalies, for defects that nobody has seen (method.md, "Simulated anomalies").
 
-Perlin outlines filled with foreign textures or with the image's own shuffled patches are the literature's way and the
-main kind here. The others stand for what such blobs never look like: thin strips, misplaced structure, bends and
-tears, blurred or badly lit spots.
+Perlin outlines filled with foreign textures or with the image's own shuffled patches are the literature's way
+and the main kind here. The others stand for what such blobs never look like: thin strips, misplaced
+structure, bends and tears, blurred or badly lit spots.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from protores.synthesis.anomaly import Anomaly, blend, visible
 from protores.synthesis.perlin import perlin_mask
 from protores.synthesis.textures import Textures
 
-TRIES = 12
+TRIES = 24
 KIND_TRIES = 4
 PATCHES = 8
 SELF_OPERATIONS = 3
@@ -49,10 +49,10 @@ class Simulator:
     def __call__(self, image: np.ndarray, foreground: np.ndarray, rng: np.random.Generator) -> Anomaly:
         """One anomaly on an image uint8 H x W x 3, inside its foreground uint8 H x W in {0, 1}.
 
-        Candidates are drawn again until one lies in the foreground, has a legal area and is visible over most of
-        it. The kind is kept for KIND_TRIES (a bend shows nothing on a plain surface), then it is Perlin's turn,
-        and after TRIES a plain blob ends it. The mask is never empty, and outside of it the image is untouched.
-        A foreground with nothing in it is taken for everywhere.
+        Candidates are drawn again until one lies in the foreground, has a legal area and is visible over most
+        of it. The kind is kept for KIND_TRIES (a bend shows nothing on a plain surface), then it is Perlin's
+        turn, and after TRIES a plain blob ends it. The mask is never empty, and outside of it the image is
+        untouched. A foreground with nothing in it is taken for everywhere.
         """
         if not foreground.any():
             foreground = np.ones_like(foreground)
@@ -86,13 +86,9 @@ class Simulator:
     def _perlin(self, image: np.ndarray, foreground: np.ndarray, rng: np.random.Generator) -> Candidate:
         """The literature's: a Perlin outline, foreign texture or the image itself, shuffled."""
         settings = self._settings
-        mask = np.zeros_like(foreground)
-        for _ in range(TRIES):
-            mask = foreground & perlin_mask(
-                image.shape[:2], settings.perlin_octaves, settings.perlin_angle, settings.perlin_cut, rng
-            )
-            if mask.any():
-                break
+        mask = foreground & perlin_mask(
+            image.shape[:2], settings.perlin_octaves, settings.perlin_angle, settings.perlin_cut, rng
+        )
         if rng.random() < settings.perlin_spots:
             mask = _spots(mask, int(rng.integers(1, 4)), rng)
         if not mask.any():
@@ -105,7 +101,7 @@ class Simulator:
 
     def _scar(self, image: np.ndarray, foreground: np.ndarray, rng: np.random.Generator) -> Candidate:
         """A thin curved strip, dark, bright or textured: scratch, crack, hair, thread."""
-        mask = _strip(image.shape[:2], _anchor(foreground, rng), rng) & foreground
+        mask = cv2.bitwise_and(_strip(image.shape[:2], _anchor(foreground, rng), rng), foreground)
         if rng.random() < 0.5:
             return self._fill(image, self._textures.draw(rng), mask, rng), mask
         tone = np.array(cv2.mean(image, mask)[:3]) + rng.choice((-1, 1)) * rng.uniform(30, 120)
@@ -116,7 +112,7 @@ class Simulator:
     def _cutpaste(self, image: np.ndarray, foreground: np.ndarray, rng: np.random.Generator) -> Candidate:
         """A piece of the image itself in the wrong place, mirrored or not, sometimes in another light."""
         height, width = foreground.shape
-        mask = _shape(foreground, (0.05, 0.2), rng) & foreground
+        mask = cv2.bitwise_and(_shape(foreground, (0.05, 0.2), rng), foreground)
         shift_y, shift_x = (int(rng.integers(n // 16, n - n // 16)) for n in (height, width))
         source = np.roll(image, (shift_y, shift_x), (0, 1))
         if rng.random() < 0.5:
@@ -163,7 +159,7 @@ class Simulator:
 
     def _light(self, image: np.ndarray, foreground: np.ndarray, rng: np.random.Generator) -> Candidate:
         """A spot that is blurred away, too dark or too bright: worn, wet, stained, missing."""
-        mask = _shape(foreground, (0.03, 0.15), rng) & foreground
+        mask = cv2.bitwise_and(_shape(foreground, (0.03, 0.15), rng), foreground)
         if rng.random() < 0.5:
             sigma = max(1.5, rng.uniform(0.01, 0.05) * max(foreground.shape))
             # A box twice is near enough to a Gaussian and does not slow down with sigma.
@@ -226,7 +222,7 @@ def _spots(mask: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray
         return mask
     kept = np.zeros(labels_count, np.uint8)
     kept[1 + rng.permutation(labels_count - 1)[:count]] = 1
-    return kept[labels]
+    return kept[np.asarray(labels, np.intp)]
 
 
 def _strip(size: tuple[int, int], start: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -244,7 +240,7 @@ def _strip(size: tuple[int, int], start: tuple[int, int], rng: np.random.Generat
 
 
 def _shape(foreground: np.ndarray, radius: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """A turned rectangle, an ellipse or a bumpy blob around a foreground pixel; radius as part of the longer side."""
+    """A turned rectangle, an ellipse or a bumpy blob around a foreground pixel; radius in longer sides."""
     y, x = _anchor(foreground, rng)
     side = max(foreground.shape)
     half = rng.uniform(*radius) * side / 2 * 2.0 ** rng.uniform(-1, 1, 2)

@@ -1,11 +1,12 @@
-"""Where the fill of simulated anomalies comes from: a folder of images, drawn textures, the user's own good images.
+"""What simulated anomalies are filled with: a folder of images, drawn textures, the user's own good images.
 
-All are uint8 in 0..255 like the images they are blended into: a texture in 0..1 would make every anomaly a dark blob.
+All are uint8 in 0..255 like the images they are blended into: a texture in 0..1 would make every anomaly a
+dark blob.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -63,7 +64,9 @@ class FolderTextures:
             method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             self._pool.append(cv2.resize(image, shape, interpolation=method))
         if not self._pool:
-            raise DataError(f"no readable image under the textures folder {folder}: give a folder of pictures")
+            raise DataError(
+                f"no readable image under the textures folder {folder}: give a folder of pictures"
+            )
 
     def __len__(self) -> int:
         return len(self._pool)
@@ -79,7 +82,7 @@ class FolderTextures:
 class MixedTextures:
     """Several sources, each with its weight; gray=True takes the colour out of all of them."""
 
-    def __init__(self, sources: Mapping[str, Textures], weights: Mapping[str, float], gray: bool) -> None:
+    def __init__(self, sources: Mapping[str, Textures], weights: Mapping[Any, float], gray: bool) -> None:
         drawn = [name for name in sources if weights.get(name, 0) > 0] or list(sources)
         self._sources = [sources[name] for name in drawn]
         shares = np.array([weights.get(name, 0) or 1.0 for name in drawn])
