@@ -41,7 +41,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Evaluation(Figures):
-    """Figures of the whole test set, and of its parts; exact is false where pixel scores had to be binned (pixels.py)."""
+    """Figures of the whole test set and of its parts; exact is false where pixels had to be binned."""
 
     seen: Figures
     unseen: Figures
