@@ -27,7 +27,7 @@ class Defect:
 
 
 def defects(image: np.ndarray, mask: np.ndarray) -> list[Defect]:
-    """The defects of a seen image, uint8 H x W x 3, and its mask, uint8 H x W in {0, 1}; near spots are one."""
+    """The defects of a seen image, uint8 H x W x 3, and mask, uint8 H x W in {0, 1}; near spots are one."""
     side = max(mask.shape)
     reach = max(1, round(GROUP_DISTANCE * side / 2))
     count, labels = cv2.connectedComponents(cv2.dilate(mask, disc(reach)), connectivity=8, ltype=cv2.CV_32S)

@@ -31,7 +31,7 @@ class Extender:
     """Pastes changed seen defects onto good images; holds no state that a call changes."""
 
     def __init__(self, images: np.ndarray, masks: np.ndarray, settings: SynthesisSettings) -> None:
-        """images: uint8 M x H x W x 3; masks: uint8 M x H x W in {0, 1}, those with an empty one are left out."""
+        """images: uint8 M x H x W x 3; masks: uint8 M x H x W in {0, 1}, empty ones are left out."""
         self._seen = [found for found in map(defects, images, masks) if found]
         self._settings = settings
 
@@ -74,8 +74,8 @@ class Extender:
             angle += rng.uniform(-settings.rotation, settings.rotation)
         mirror = -1.0 if rng.random() < settings.flip else 1.0
         cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-        tall = int(np.ceil(scale * (abs(cos) * height + abs(sin) * width))) | 1
-        wide = int(np.ceil(scale * (abs(cos) * width + abs(sin) * height))) | 1
+        tall = int(np.ceil(scale * (abs(cos) * height + abs(sin) * width) - 1e-6))
+        wide = int(np.ceil(scale * (abs(cos) * width + abs(sin) * height) - 1e-6))
         # Inverse map: a point of the new patch, measured from its middle, to the point of the old one.
         y = (np.arange(tall, dtype=np.float32) - (tall - 1) / 2)[:, None] / scale
         x = (np.arange(wide, dtype=np.float32) - (wide - 1) / 2)[None] / scale

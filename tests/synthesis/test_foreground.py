@@ -1,0 +1,49 @@
+"""The foreground: objects are found at any pose, textures are left whole."""
+
+import numpy as np
+
+from protores.synthesis.foreground import Foreground
+
+
+def test_finds_objects(objects: tuple[np.ndarray, np.ndarray]) -> None:
+    images, truth = objects
+    foreground = Foreground.fit(images)
+    assert foreground.is_object
+    for image, product in zip(images, truth, strict=True):
+        found = foreground(image)
+        assert found.shape == product.shape
+        assert found.dtype == np.uint8
+        assert set(np.unique(found)) == {0, 1}
+        assert (found & product).sum() > 0.97 * product.sum()
+        outside = (found & (1 - product)).sum()
+        outline = 4 * np.sqrt(product.sum()) + product.sum() ** 0.5 * 4
+        assert outside < 6 * outline
+
+
+def test_finds_an_unseen_pose(nuts: tuple[np.ndarray, np.ndarray]) -> None:
+    images, truth = nuts
+    found = Foreground.fit(images[:5])(images[6])
+    assert (found & truth[6]).sum() / (found | truth[6]).sum() > 0.85
+
+
+def test_textures_are_whole(textures: np.ndarray) -> None:
+    foreground = Foreground.fit(textures)
+    assert not foreground.is_object
+    assert foreground(textures[0]).all()
+
+
+def test_real_textures_are_whole(real: np.ndarray) -> None:
+    foreground = Foreground.fit(real)
+    assert not foreground.is_object
+    assert foreground(real[0]).shape == real.shape[1:3]
+    assert foreground(real[0]).all()
+
+
+def test_an_empty_picture_of_an_object_falls_back_to_everywhere(nuts: tuple[np.ndarray, np.ndarray]) -> None:
+    foreground = Foreground.fit(nuts[0])
+    assert foreground.is_object
+    assert foreground(np.full_like(nuts[0][0], 30)).all()
+
+
+def test_one_flat_image_is_a_texture() -> None:
+    assert not Foreground.fit(np.full((1, 64, 48, 3), 200, np.uint8)).is_object
