@@ -25,49 +25,52 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
-    """A timm network cut after its 1/16 stage; frozen, and in eval mode whatever `train()` is told.
+    """A timm network up to its 1/16 stage; frozen, and in eval mode whatever `train()` is told.
 
     Batch norm is folded into the convolutions, so there is no statistic that could drift from the one the
-    prototypes were made with.
-
-    name: any timm model with `features_only` whose stages are plain modules (the ResNets, for example).
-    weights: "random", "imagenet" (timm's own download), or a .safetensors file under timm's key names.
-    bottom: keep the 1/32 stage, trained.
-    Raises SettingsError for a backbone that cannot be cut, WeightsError for weights that do not fit.
+    prototypes were made with. `Backbone.load` makes one.
     """
 
-    def __init__(self, name: str = "resnet18", weights: str = "random", bottom: bool = False):
+    def __init__(self, stages: nn.ModuleDict, taps: tuple[str, ...], channels: tuple[int, ...]):
         super().__init__()
-        net = _create(name, pretrained=weights == "imagenet")
-        if weights not in ("random", "imagenet"):
-            load_weights(net, Path(weights), trained=() if bottom else _stage_names(net, BOTTOM_STRIDE))
-        info = {i["reduction"]: i for i in net.feature_info.info}
-        self.channels = tuple(info[s]["num_chs"] for s in STRIDES)
-        self.bottom_channels = info[BOTTOM_STRIDE]["num_chs"] if bottom else 0
-        self.taps = tuple(info[s]["module"] for s in STRIDES)
-        last = _stage_names(net, BOTTOM_STRIDE)
-        self.frozen = nn.ModuleDict({n: m for n, m in net.items() if n not in last})
-        self.bottom = nn.Sequential(*(net[n] for n in last)) if bottom else None
+        self.stages, self.taps, self.channels = stages, taps, channels
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
-        self.frozen.eval().requires_grad_(False)
-        _fold_batch_norm(self.frozen)
+        self.eval().requires_grad_(False)
+        _fold_batch_norm(self.stages)
 
-    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """image: B x 3 x H x W in [0, 1]. Returns the maps at 1/4, 1/8, 1/16, and the bottom at 1/32 or None."""
+    @classmethod
+    def load(cls, name: str = "resnet18", weights: str = "random", bottom: bool = False):
+        """The backbone and, if `bottom`, the network's own next stage (1/32), which is trained; else None.
+
+        name: any timm model with `features_only` whose stages are plain modules (the ResNets, for example).
+        weights: "random", "imagenet" (timm's own download), or a .safetensors file under timm's key names.
+        Raises SettingsError for a network that cannot be cut, WeightsError for weights that do not fit.
+        """
+        net = _create(name, pretrained=weights == "imagenet")
+        info = {i["reduction"]: i for i in net.feature_info.info}
+        taps = tuple(info[s]["module"] for s in STRIDES)
+        names = list(net.keys())
+        last = names[names.index(taps[-1]) + 1 :]
+        if weights not in ("random", "imagenet"):
+            load_weights(net, Path(weights), unused=() if bottom else tuple(last))
+        stages = nn.ModuleDict({n: net[n] for n in names if n not in last})
+        backbone = cls(stages, taps, tuple(info[s]["num_chs"] for s in STRIDES))
+        return backbone, nn.Sequential(*(net[n] for n in last)) if bottom else None
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """image: B x 3 x H x W in [0, 1], RGB. Returns the maps at 1/4, 1/8 and 1/16, B x C x h x w each."""
         features = []
-        with torch.no_grad():
-            x = (image - self.mean) / self.std
-            for name, module in self.frozen.items():
-                x = module(x)
-                if name in self.taps:
-                    features.append(x)
-        return features, self.bottom(x) if self.bottom is not None else None
+        x = (image - self.mean) / self.std
+        for name, module in self.stages.items():
+            x = module(x)
+            if name in self.taps:
+                features.append(x)
+        return features
 
     def train(self, mode: bool = True) -> "Backbone":
-        super().train(mode)
-        self.frozen.eval()
-        return self
+        return super().train(False)
 
 
 def _create(name: str, pretrained: bool) -> FeatureListNet:
@@ -92,17 +95,10 @@ def _no_download(name: str) -> str:
     return f"the ImageNet weights of {name} could not be downloaded; pass a local file (--weights FILE) or --weights random"
 
 
-def _stage_names(net: FeatureListNet, stride: int) -> tuple[str, ...]:
-    """The top-level modules that make up the stage of that stride: all behind the tap of the stage before."""
-    taps = [i["module"] for i in net.feature_info.info if i["reduction"] < stride]
-    names = list(net.keys())
-    return tuple(names[names.index(taps[-1]) + 1 :])
-
-
-def load_weights(net: nn.Module, path: Path, trained: tuple[str, ...] = ()) -> None:
+def load_weights(net: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:
     """Fills `net` from a .safetensors file; parts missing there start at random and are named in a log line.
 
-    trained: top-level parts that are not needed, and so not missed.
+    unused: top-level parts that nobody misses.
     Raises WeightsError for a file that is absent, unreadable, or of another architecture.
     """
     if not path.is_file():
@@ -118,7 +114,7 @@ def load_weights(net: nn.Module, path: Path, trained: tuple[str, ...] = ()) -> N
         why = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, not {tuple(own[wrong[0]].shape)}" if wrong else "no key fits"
         raise WeightsError(f"{path} belongs to another architecture ({why}); pass weights of the backbone in model.backbone")
     net.load_state_dict({k: state[k] for k in shared}, strict=False)
-    missing = {k.split(".")[0] for k in own if k not in state and not k.endswith("num_batches_tracked")} - set(trained)
+    missing = {k.split(".")[0] for k in own if k not in state and not k.endswith("num_batches_tracked")} - set(unused)
     if missing:
         log.warning("%s has no %s: started at random", path.name, ", ".join(sorted(missing)))
 

@@ -7,7 +7,7 @@ from protores.errors import SizeError
 from protores.model.attention import Attention
 from protores.model.backbone import BOTTOM_STRIDE, STRIDES, Backbone
 from protores.model.decoder import Decoder
-from protores.model.fusion import Fusion, Reduction
+from protores.model.fusion import Fusion, Reduction, conv_norm
 from protores.model.prototypes import Prototypes
 from protores.model.residuals import Residuals
 from protores.settings import ModelSettings
@@ -19,6 +19,7 @@ class PRN(nn.Module):
     def __init__(
         self,
         backbone: Backbone,
+        bottom: nn.Module,
         residuals: Residuals,
         feature_reduction: nn.Module,
         residual_reduction: nn.Module,
@@ -30,6 +31,7 @@ class PRN(nn.Module):
     ):
         super().__init__()
         self.backbone = backbone
+        self.bottom = bottom
         self.residuals = residuals
         self.feature_reduction = feature_reduction
         self.residual_reduction = residual_reduction
@@ -39,29 +41,36 @@ class PRN(nn.Module):
         self.fusion = fusion
         self.decoder = decoder
 
-    def forward(self, image: Tensor, source: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """image: B x 3 x H x W in [0, 1], RGB, H and W multiples of 32. Returns logits, B x H x W, float32.
 
-        source: in training, which of the images behind the prototypes each one is made from (see Prototypes).
         Raises SizeError for any other H or W.
         """
-        check_size(image.shape[-2:])
-        features, bottom = self.backbone(image)
+        size = check_size(image.shape[-2:])
+        return self.head(self.backbone(image), size)
+
+    def head(self, features: list[Tensor], size: tuple[int, int], source: Tensor | None = None) -> Tensor:
+        """Everything behind the frozen backbone, from its three maps to logits, B x H x W, size = (H, W).
+
+        source: in training, which of the images behind the prototypes each one is made from (see Prototypes).
+        """
         residuals = self.residuals(features, source)
+        bottom = self.bottom(features[-1])
         features = self.feature_fusion(self.feature_reduction(features))
         residuals = self.residual_fusion(self.residual_reduction(residuals))
         joined = [torch.cat(pair, dim=1) for pair in zip(features, residuals, strict=True)]
         fused = self.fusion(self.attention(joined))
-        return self.decoder(fused, bottom, image.shape[-2:])
+        return self.decoder(fused, bottom, size)
 
 
-def check_size(size: tuple[int, ...]) -> None:
-    """Raises SizeError, naming the nearest legal size, unless height and width are multiples of 32."""
+def check_size(size: tuple[int, ...]) -> tuple[int, int]:
+    """The size as it is. Raises SizeError, naming the nearest legal size, unless height and width are multiples of 32."""
     if any(side % BOTTOM_STRIDE or side <= 0 for side in size):
         legal = [max(1, round(side / BOTTOM_STRIDE)) * BOTTOM_STRIDE for side in size]
         raise SizeError(
             f"input size {size[0]}x{size[1]} must be a multiple of {BOTTOM_STRIDE}; the nearest is {legal[0]}x{legal[1]}"
         )
+    return size[0], size[1]
 
 
 def build_network(
@@ -73,7 +82,9 @@ def build_network(
     weights: overrides settings.weights ("random" to be filled by load_state_dict).
     """
     check_size(size)
-    backbone = Backbone(settings.backbone, weights or settings.weights, bottom=settings.bottom == "layer4")
+    backbone, layer4 = Backbone.load(
+        settings.backbone, weights or settings.weights, bottom=settings.bottom == "layer4"
+    )
     channels = backbone.channels
     shapes = [(c, size[0] // s, size[1] // s) for c, s in zip(channels, STRIDES, strict=True)]
     widths = settings.widths or channels
@@ -82,8 +93,10 @@ def build_network(
     def reduction() -> nn.Module:
         return Reduction(channels, widths) if settings.widths else nn.Identity()
 
+    bottom_width = layer4[-1][-1].conv2.out_channels if layer4 else settings.decoder_widths[-1]
     return PRN(
         backbone=backbone,
+        bottom=layer4 or nn.Sequential(conv_norm(channels[-1], bottom_width, kernel=3, stride=2), nn.ReLU()),
         residuals=Residuals(Prototypes(shapes, prototypes, images), log=settings.residual == "log"),
         feature_reduction=reduction(),
         residual_reduction=reduction(),
@@ -92,6 +105,6 @@ def build_network(
         attention=Attention(joined, settings.attention_blocks, settings.token_grids, settings.feed_forward),
         fusion=Fusion(joined),
         decoder=Decoder(
-            joined, settings.decoder_widths, backbone.bottom_channels, settings.output_stride, settings.output
+            joined, bottom_width, settings.decoder_widths, settings.output_stride, settings.output
         ),
     )

@@ -17,17 +17,16 @@ NO_SOURCE = -1
 CHUNK = 1 << 15
 
 
-def gram_matrix(maps: NDArray[np.floating], chunk: int = CHUNK) -> NDArray[np.float64]:
-    """Inner products of the centred maps, N x N; reads `chunk` numbers of every map at a time.
+def gram_matrix(maps: Tensor, chunk: int = CHUNK) -> NDArray[np.float64]:
+    """Inner products of the centred maps, N x N, in float64; reads `chunk` numbers of every map at a time.
 
-    maps: N x D, any plain or memory-mapped array of float16 or float32.
+    maps: N x D, of any floating type, in memory or mapped from a file.
     """
-    n, d = maps.shape
-    gram = np.zeros((n, n))
-    for start in range(0, d, chunk):
-        block = torch.from_numpy(np.ascontiguousarray(maps[:, start : start + chunk])).float()
+    gram = np.zeros((len(maps), len(maps)))
+    for start in range(0, maps.shape[1], chunk):
+        block = maps[:, start : start + chunk].float()
         block -= block.mean(dim=0)
-        gram += (block @ block.T).numpy()
+        gram += (block @ block.T).cpu().numpy()
     return gram
 
 
@@ -64,38 +63,38 @@ class Prototypes(nn.Module):
         super().__init__()
         self.scales = len(shapes)
         for s, shape in enumerate(shapes):
-            self.register_buffer(f"maps_{s}", torch.zeros(count, *shape))
+            maps = torch.zeros(count, *shape).contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"maps_{s}", maps)
             self.register_buffer(f"norms_{s}", torch.full((count,), torch.inf))
             self.register_buffer(f"clusters_{s}", torch.zeros(images, dtype=torch.int64))
             self.register_buffer(f"spread_{s}", torch.ones(shape[0]))
 
     @torch.no_grad()
-    def fit(self, features: Sequence[NDArray[np.floating]], seed: int) -> None:
-        """Makes the prototypes from the features of the normal images, N x C x H x W per scale.
+    def fit(self, features: Sequence[Tensor], seed: int) -> None:
+        """Makes the prototypes from the features of the normal images, N x C x H x W per scale, any float type.
 
         The maps are rounded to half precision, as they are stored. A prototype without images (there were fewer
         distinct images than K) is never the nearest.
         """
         for s, maps in enumerate(features):
-            flat = maps.reshape(len(maps), -1)
             prototypes, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
-            clusters = gram_kmeans(gram_matrix(flat), len(prototypes), seed)
+            clusters = gram_kmeans(gram_matrix(_flat(maps)), len(prototypes), seed)
             getattr(self, f"clusters_{s}").copy_(torch.from_numpy(clusters))
             norms.fill_(torch.inf)
             for k in range(clusters.max() + 1):
-                centre = np.mean(maps[clusters == k], axis=0, dtype=np.float32)
-                prototypes[k] = torch.from_numpy(centre).half()
+                members = torch.from_numpy(np.flatnonzero(clusters == k))
+                prototypes[k] = maps[members].float().mean(0).half()
                 norms[k] = prototypes[k].square().sum()
             getattr(self, f"spread_{s}").copy_(self._spread(s, maps))
 
-    def _spread(self, s: int, maps: NDArray[np.floating]) -> Tensor:
+    def _spread(self, s: int, maps: Tensor, chunk: int = 16) -> Tensor:
         """Mean squared residual per channel over the normal images, each against prototypes without it."""
         device = getattr(self, f"maps_{s}").device
         total = torch.zeros(maps.shape[1], device=device)
-        for i in range(len(maps)):
-            feature = torch.from_numpy(maps[i : i + 1]).to(device).float()
-            nearest, gain = self._nearest(s, feature, torch.tensor([i], device=device))
-            total += (feature - nearest).square().mean((0, 2, 3)) * gain
+        for source in torch.arange(len(maps)).split(chunk):
+            feature = maps[source].to(device).float()
+            nearest, gain = self._nearest(s, feature, source.to(device))
+            total += ((feature - nearest).square().mean((2, 3)) * gain[:, None]).sum(0)
         return (total / len(maps)).clamp(min=1e-8)
 
     @torch.no_grad()
@@ -113,7 +112,7 @@ class Prototypes(nn.Module):
     def _nearest(self, s: int, feature: Tensor, source: Tensor | None) -> tuple[Tensor, Tensor]:
         maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
         with torch.autocast(feature.device.type, enabled=False):
-            distance = norms - 2 * feature.flatten(1).float() @ maps.flatten(1).T
+            distance = norms - 2 * _flat(feature).float() @ _flat(maps).T
         gain = torch.ones(len(feature), device=feature.device)
         if source is None:
             return maps[distance.argmin(1)], gain
@@ -128,3 +127,8 @@ class Prototypes(nn.Module):
         shared = known & (nearest == own) & (members > 1)
         gain[shared] = (members[shared] / (members[shared] - 1)).square()
         return maps[nearest], gain
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """N x D, channels last: without a copy for maps in that memory format, as they are in training."""
+    return maps.permute(0, 2, 3, 1).flatten(1)

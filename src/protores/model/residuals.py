@@ -20,12 +20,12 @@ class Residuals(nn.Module):
     @torch.no_grad()
     def forward(self, features: list[Tensor], source: Tensor | None = None) -> list[Tensor]:
         """features: B x C x H x W per scale; source: see Prototypes. Returns the same shapes, values >= 0."""
-        residuals = []
-        for s, (feature, (nearest, gain)) in enumerate(zip(features, self.prototypes(features, source), strict=True)):
-            squared = (feature - nearest.to(feature.dtype)).square()
-            scale = gain.view(-1, 1, 1, 1)
-            if self.log:
-                scale = scale / getattr(self.prototypes, f"spread_{s}").view(1, -1, 1, 1)
-            squared = squared * scale.to(feature.dtype)
-            residuals.append(torch.log1p(squared) if self.log else squared)
-        return residuals
+        nearest = self.prototypes(features, source)
+        return [self._residual(s, feature, *found) for s, (feature, found) in enumerate(zip(features, nearest, strict=True))]
+
+    def _residual(self, s: int, feature: Tensor, nearest: Tensor, gain: Tensor) -> Tensor:
+        scale = gain.view(-1, 1, 1, 1)
+        if self.log:
+            scale = scale / getattr(self.prototypes, f"spread_{s}").view(1, -1, 1, 1)
+        squared = (feature - nearest.to(feature.dtype)).square_().mul_(scale.to(feature.dtype))
+        return squared.log1p_() if self.log else squared

@@ -22,11 +22,10 @@ def score_images(
     valid: NDArray[np.bool_] | None = None,
     batch_size: int = 8,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Anomaly maps N x H x W and scores N, both in [0, 1], in float32 precision and eval mode.
+    """Anomaly maps N x H x W and scores N, both in [0, 1], in float32 precision; leaves the network in eval mode.
 
     images: N x H x W x 3 uint8, RGB. top: see image_score. valid: N x H x W, the map is 0 where it is False.
     """
-    was_training = network.training
     network.eval()
     device = next(network.parameters()).device
     maps, scores = [], []
@@ -37,25 +36,6 @@ def score_images(
             found = found * torch.from_numpy(valid[start : start + batch_size]).to(device)
         maps.append(found.cpu().numpy())
         scores.append(image_score(found, top).cpu().numpy())
-    network.train(was_training)
     if not maps:
         return np.zeros((0, *images.shape[1:3]), np.float32), np.zeros(0, np.float32)
     return np.concatenate(maps), np.concatenate(scores)
-
-
-@torch.inference_mode()
-def extract_features(
-    network: PRN, images: NDArray[np.uint8], bf16: bool, batch_size: int = 16
-) -> list[NDArray[np.float16]]:
-    """Feature maps of the frozen backbone in half precision, N x C x H x W per scale."""
-    device = next(network.parameters()).device
-    store: list[NDArray[np.float16]] = []
-    for start in range(0, len(images), batch_size):
-        batch = torch.from_numpy(images[start : start + batch_size]).to(device).permute(0, 3, 1, 2)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            features, _ = network.backbone(batch.float() / 255)
-        if not store:
-            store = [np.empty((len(images), *f.shape[1:]), np.float16) for f in features]
-        for kept, feature in zip(store, features, strict=True):
-            kept[start : start + len(feature)] = feature.half().cpu().numpy()
-    return store

@@ -60,7 +60,7 @@ class History(pl.Callback):
         row: dict[str, Any] = {name: float(total) / self.counted for name, total in self.sums.items()}
         if not all(value == value for value in row.values()):
             raise RunError(f"the loss is not a number at step {step}; lower training.learning_rate or use --set training.precision=f32")
-        rate = self.counted * len(batch.images) / (time.monotonic() - self.since)
+        rate = self.counted * len(batch.source) / (time.monotonic() - self.since)
         row |= {
             "step": step,
             "seconds": pl_module.schedule.elapsed,

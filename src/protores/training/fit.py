@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor
 
 from protores.errors import ProtoresError
 from protores.model.network import PRN
@@ -38,6 +39,7 @@ class Outcome:
 def fit(
     network: PRN,
     batches: Batches,
+    normal: list[Tensor],
     settings: TrainingSettings,
     *,
     leave_one_out: bool,
@@ -49,13 +51,13 @@ def fit(
 ) -> Outcome:
     """Trains `network` in place and leaves the averaged weights in it.
 
-    checkpoint: where the state is kept; if the file exists, training goes on from it. seconds: time that the
+    normal: features of the good images (features.py). checkpoint: where the state is kept; if the file exists, training goes on from it. seconds: time that the
     training may take, None for no bound. Raises Interrupted on Ctrl-C or SIGTERM, after saving the state.
     """
     before = read_progress(checkpoint) if checkpoint.exists() else None
     start = before.step if before else 0
     schedule = Schedule(settings, seconds, before.elapsed if before else 0.0)
-    training = PRNTraining(network, settings, schedule, leave_one_out, start)
+    training = PRNTraining(network, settings, schedule, normal, leave_one_out, start)
     if before:
         load_checkpoint(checkpoint, training)
     saver = Checkpoints(checkpoint)

@@ -15,15 +15,20 @@ from protores.settings import TrainingSettings
 from protores.synthesis.synthesizer import Synthesizer
 
 ORDER, SLOT = 0, 1
+Drawn = tuple[NDArray[np.uint8], NDArray[np.uint8], int, NDArray[np.bool_] | None]
 
 
 class Batch(NamedTuple):
-    """images: B x H x W x 3 uint8, RGB. masks: B x H x W uint8 in {0, 1}. source: B indices of the normal image
-    each one is made from, or NO_SOURCE. valid: B x H x W bool, False where nothing counts, or None."""
+    """Normal images first; they are known by their index alone, the others are drawn.
 
+    source: B indices of the normal image that each one is or is made from, or NO_SOURCE. images: the last C of
+    the B images, which are not normal, C x H x W x 3 uint8, RGB. masks: B x H x W uint8 in {0, 1}.
+    valid: B x H x W bool, False where nothing counts, or None.
+    """
+
+    source: Tensor
     images: Tensor
     masks: Tensor
-    source: Tensor
     valid: Tensor | None
 
 
@@ -56,27 +61,28 @@ class Batches(Dataset):
         return 1 << 62
 
     def __getitem__(self, step: int) -> Batch:
-        drawn = [self._normal(step, slot) for slot in range(self.normal)]
-        drawn += [self._seen(step, self.normal + slot) for slot in range(self.extended)]
+        normal = [self._normal(step, slot) for slot in range(self.normal)]
+        drawn = [self._seen(step, self.normal + slot) for slot in range(self.extended)]
         drawn += [self._simulated(step, self.normal + self.extended + slot) for slot in range(self.simulated)]
         images, masks, sources, valid = zip(*drawn, strict=True)
+        clean = [np.zeros(self.good.shape[1:3], np.uint8)] * self.normal
+        inside = [*(self._valid(index) for index in normal), *valid]
         return Batch(
+            torch.tensor([*normal, *sources]),
             torch.from_numpy(np.stack(images)),
-            torch.from_numpy(np.stack(masks)),
-            torch.tensor(sources),
-            torch.from_numpy(np.stack(valid)) if valid[0] is not None else None,
+            torch.from_numpy(np.stack([*clean, *masks])),
+            torch.from_numpy(np.stack(inside)) if valid[0] is not None else None,
         )
 
     def _generator(self, step: int, slot: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, SLOT, step, slot))
 
-    def _normal(self, step: int, slot: int):
+    def _normal(self, step: int, slot: int) -> int:
         """Every good image once, in a new order, before any comes again."""
         epoch, place = divmod(step * self.normal + slot, len(self.good))
-        index = int(np.random.default_rng((self.seed, ORDER, epoch)).permutation(len(self.good))[place])
-        return self.good[index], np.zeros(self.good.shape[1:3], np.uint8), index, self._valid(index)
+        return int(np.random.default_rng((self.seed, ORDER, epoch)).permutation(len(self.good))[place])
 
-    def _seen(self, step: int, slot: int):
+    def _seen(self, step: int, slot: int) -> Drawn:
         rng = self._generator(step, slot)
         if rng.random() < self.settings.seen_as_is:
             index = int(rng.integers(len(self.seen)))
@@ -86,7 +92,7 @@ class Batches(Dataset):
         anomaly = self.synthesizer.extended(self.good[index], index, rng)
         return anomaly.image, anomaly.mask, index, self._valid(index)
 
-    def _simulated(self, step: int, slot: int):
+    def _simulated(self, step: int, slot: int) -> Drawn:
         rng = self._generator(step, slot)
         index = int(rng.integers(len(self.good)))
         anomaly = self.synthesizer.simulated(self.good[index], index, rng)

@@ -13,13 +13,18 @@ from protores.training.schedule import Schedule
 
 
 class PRNTraining(pl.LightningModule):
-    """Trains `network`; `start` is the step that the first batch belongs to."""
+    """Trains `network`; `start` is the step that the first batch belongs to.
+
+    normal: the backbone's features of the good images, N x C x H x W per scale. The backbone is frozen, so for
+    the normal images of a batch, its first, they are looked up and not computed again.
+    """
 
     def __init__(
         self,
         network: PRN,
         settings: TrainingSettings,
         schedule: Schedule,
+        normal: list[Tensor],
         leave_one_out: bool,
         start: int = 0,
     ):
@@ -27,11 +32,13 @@ class PRNTraining(pl.LightningModule):
         self.network = network
         self.settings = settings
         self.schedule = schedule
+        self.normal = normal
         self.leave_one_out = leave_one_out
         self.averaged = AveragedWeights(network, settings.average)
         self.optimizer = make_optimizer(network, settings)
         self.step = start
-        self._forward = torch.compile(network) if settings.compile else network
+        self._encode = torch.compile(network.backbone) if settings.compile else network.backbone
+        self._head = torch.compile(network.head) if settings.compile else network.head
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
@@ -41,8 +48,14 @@ class PRNTraining(pl.LightningModule):
             group["lr"] = self.schedule.learning_rate(self.step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        images = batch.images.permute(0, 3, 1, 2).float() / 255
-        logits = self._forward(images, batch.source if self.leave_one_out else None)
+        normal = len(batch.source) - len(batch.images)
+        known = batch.source[:normal].cpu()
+        changed = self._encode(batch.images.permute(0, 3, 1, 2).float() / 255)
+        features = [
+            torch.cat([maps[known].to(self.device), found])
+            for maps, found in zip(self.normal, changed, strict=True)
+        ]
+        logits = self._head(features, tuple(batch.masks.shape[1:]), batch.source if self.leave_one_out else None)
         with torch.autocast(self.device.type, enabled=False):
             smooth, focal = segmentation_loss(logits, batch.masks.float(), batch.valid)
             loss = smooth + FOCAL_WEIGHT * focal
