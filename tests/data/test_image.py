@@ -33,7 +33,9 @@ def save(path: Path, rgb: np.ndarray) -> Path:
 
 @pytest.mark.parametrize("ending", [".png", ".PNG", ".bmp", ".tif", ".ppm"])
 def test_lossless_colour_comes_back(tmp_path: Path, ending: str):
-    path = save(tmp_path / f"Prüfling 検査{ending.lower()}", COLOUR).rename(tmp_path / f"Prüfling 検査{ending}")
+    path = save(tmp_path / f"Prüfling 検査{ending.lower()}", COLOUR).rename(
+        tmp_path / f"Prüfling 検査{ending}"
+    )
     np.testing.assert_array_equal(read_image(path), COLOUR)
 
 
@@ -150,7 +152,9 @@ def test_a_file_cut_in_the_middle_is_named(tmp_path: Path, ending: str, share: f
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("options", [{"planarconfig": "separate"}, {"compression": "zlib"}, {"tile": (16, 16)}])
+@pytest.mark.parametrize(
+    "options", [{"planarconfig": "separate"}, {"compression": "zlib"}, {"tile": (16, 16)}]
+)
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_tiff_cut_in_the_middle_is_damaged(options: dict, share: float):
     pixels = np.moveaxis(COLOUR, -1, 0).copy() if "planarconfig" in options else COLOUR
@@ -172,7 +176,13 @@ def test_masks_of_any_values(tmp_path: Path):
     shape = np.zeros((20, 30), np.uint8)
     shape[5:9, 4:20] = 1
     for index, mask in enumerate(
-        [shape, shape * 255, shape * 200, np.dstack([shape * 128, shape * 0, shape * 0]), shape * np.uint16(65535)]
+        [
+            shape,
+            shape * 255,
+            shape * 200,
+            np.dstack([shape * 128, shape * 0, shape * 0]),
+            shape * np.uint16(65535),
+        ]
     ):
         np.testing.assert_array_equal(read_mask(save(tmp_path / f"{index}.png", mask)), shape)
     rgba = np.dstack([shape * 255] * 3 + [np.full_like(shape, 255)])
@@ -195,7 +205,8 @@ def test_noise_around_a_jpeg_mask_and_smoothed_outlines_are_not_defect(tmp_path:
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 64), st.integers(1, 64))
 def test_fit_box_is_inside_centred_and_touches_two_sides(height: int, width: int, rows: int, columns: int):
     top, left, h, w = fit_box((height, width), (rows, columns), True)
-    assert 0 <= top <= (rows - h + 1) / 2 and 0 <= left <= (columns - w + 1) / 2
+    assert 0 <= top <= (rows - h + 1) / 2
+    assert 0 <= left <= (columns - w + 1) / 2
     assert h == rows or w == columns
     assert abs(h - min(rows, columns * height / width)) <= 1
     assert abs(w - min(columns, rows * width / height)) <= 1
@@ -219,7 +230,8 @@ def test_resize_averages_along_the_axis_that_shrinks_while_the_other_grows():
 def test_keeping_the_aspect_fills_with_the_border_and_says_where():
     image = np.tile(np.arange(40, dtype=np.uint8)[:, None, None], (1, 20, 3))
     filled, valid = resize_image(image, (40, 60), keep_aspect=True)
-    assert valid is not None and valid.sum() == 40 * 20
+    assert valid is not None
+    assert valid.sum() == 40 * 20
     np.testing.assert_array_equal(filled[valid].reshape(40, 20, 3), image)
     np.testing.assert_array_equal(filled[:, 0], filled[:, 20])
     np.testing.assert_array_equal(filled[:, -1], filled[:, 39])

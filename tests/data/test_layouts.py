@@ -97,7 +97,9 @@ def test_real_dagm(shared: Path, folder: str):
     assert sum(sample.mask is not None for sample in dataset.samples) == 71
 
 
-@pytest.mark.parametrize(("folder", "good", "defects"), [("mvtec_ad/grid", 285, 57), ("magnetic_tile", 952, 388)])
+@pytest.mark.parametrize(
+    ("folder", "good", "defects"), [("mvtec_ad/grid", 285, 57), ("magnetic_tile", 952, 388)]
+)
 def test_real_mvtec_layouts(shared: Path, folder: str, good: int, defects: int):
     dataset = recognise(shared / folder)
     assert (dataset.layout, dataset.has_test, len(dataset.kinds)) == ("MVTec AD", True, 5)
@@ -141,7 +143,11 @@ def test_plain_folders_with_kinds_and_mirrored_masks(tmp_path: Path, draw: Draw)
     draw(tmp_path / "masks/bad/scratch/a_mask.png", defect=True)
     draw(tmp_path / "masks/c.png", defect=True)
     dataset = recognise(tmp_path)
-    assert (dataset.layout, dataset.has_test, dataset.kinds) == ("plain folders", False, ("bad", "dent", "scratch"))
+    assert (dataset.layout, dataset.has_test, dataset.kinds) == (
+        "plain folders",
+        False,
+        ("bad", "dent", "scratch"),
+    )
     assert table(dataset) == [
         ("bad/dent/a.jpg", "dent", "train", "masks/dent/a.png"),
         ("bad/loose.jpg", "bad", "train", None),
@@ -185,7 +191,9 @@ def test_folders_that_cannot_be_used(tmp_path: Path, draw: Draw, ask: Callable):
         ask(tmp_path / "odd")
     draw(tmp_path / "all/bottle/train/good/a.png")
     draw(tmp_path / "all/cable/good/a.png")
-    with pytest.raises(DataError, match=r"whole products \(bottle, cable\); name one of them, as in .*bottle"):
+    with pytest.raises(
+        DataError, match=r"whole products \(bottle, cable\); name one of them, as in .*bottle"
+    ):
         ask(tmp_path / "all")
 
 

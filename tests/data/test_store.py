@@ -24,10 +24,17 @@ def test_store_holds_what_reading_one_by_one_gives(mvtec: Path):
     dataset = recognise(mvtec)
     calls: list[tuple[int, int]] = []
     store = ImageStore.build(
-        dataset.samples, (32, 48), True, 16, threads=3, progress=lambda done, total: calls.append((done, total))
+        dataset.samples,
+        (32, 48),
+        True,
+        16,
+        threads=3,
+        progress=lambda done, total: calls.append((done, total)),
     )
     assert calls == [(i, 23) for i in range(1, 24)]
-    assert len(store) == 23 and store.images.shape == (23, 32, 48, 3) and store.masks.shape == (23, 32, 48)
+    assert len(store) == 23
+    assert store.images.shape == (23, 32, 48, 3)
+    assert store.masks.shape == (23, 32, 48)
     assert store.valid is not None
     for i, sample in enumerate(dataset.samples):
         image, valid = resize_image(read_image(sample.path), (32, 48), True)
@@ -98,11 +105,16 @@ def test_a_truncated_image_among_200_is_named_and_left_out_only_on_request(tmp_p
     with pytest.raises(UnreadableImage, match="123.png: cut off.*--skip-bad"):
         ImageStore.build(samples, (8, 8), True, 16)
     store = ImageStore.build(samples, (8, 8), True, 16, skip_bad=True)
-    assert [(skipped.sample, "cut off" in skipped.reason) for skipped in store.skipped] == [(samples[123], True)]
+    assert [(skipped.sample, "cut off" in skipped.reason) for skipped in store.skipped] == [
+        (samples[123], True)
+    ]
     whole = samples[:123] + samples[124:]
     assert [record.sample for record in store.records] == whole
-    assert store.valid is not None and len(store.valid) == len(store.has_mask) == 199
-    np.testing.assert_array_equal(store.images[123], resize_image(read_image(whole[123].path), (8, 8), True)[0])
+    assert store.valid is not None
+    assert len(store.valid) == len(store.has_mask) == 199
+    np.testing.assert_array_equal(
+        store.images[123], resize_image(read_image(whole[123].path), (8, 8), True)[0]
+    )
 
 
 def test_an_unreadable_mask_counts_as_an_unreadable_image(mvtec: Path):
@@ -137,7 +149,8 @@ def test_parallel_keeps_order_and_raises_the_first_error():
 def test_real_images_of_many_sizes(shared: Path):
     samples = recognise(shared / "magnetic_tile").samples[::40]
     store = ImageStore.build(samples, (96, 64), True, 16)
-    assert store.valid is not None and store.valid.any((1, 2)).all()
+    assert store.valid is not None
+    assert store.valid.any((1, 2)).all()
     assert not (store.masks.astype(bool) & ~store.valid).any()
     bad = [not record.sample.is_good for record in store.records]
     np.testing.assert_array_equal(store.masks.any((1, 2)), bad)
