@@ -3,6 +3,7 @@
 import numpy as np
 
 from protores.synthesis.foreground import Foreground
+from protores.toy import draw_good
 
 
 def test_finds_objects(objects: tuple[np.ndarray, np.ndarray]) -> None:
@@ -47,3 +48,16 @@ def test_an_empty_picture_of_an_object_falls_back_to_everywhere(nuts: tuple[np.n
 
 def test_one_flat_image_is_a_texture() -> None:
     assert not Foreground.fit(np.full((1, 64, 48, 3), 200, np.uint8)).is_object
+
+
+def test_finds_the_toy_board() -> None:
+    images = np.stack([draw_good(np.random.default_rng(seed), 192) for seed in range(8)])
+    foreground = Foreground.fit(images)
+    assert foreground.is_object
+    for image in images:
+        # The board is green, what it lies on is gray.
+        green = image[..., 1].astype(int) > image[..., [0, 2]].max(axis=2) + 12
+        found = foreground(image)
+        assert found[green].mean() > 0.98
+        assert found.mean() < 0.85
+        assert green[found == 0].mean() < 0.02

@@ -7,6 +7,7 @@ texture: a defect drawn beside the product costs more than one that could be any
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -27,6 +28,7 @@ LEFT_OVER = 0.12
 OBJECT_SHARE = 0.8
 AREA_SPREAD = 0.6
 DILATION = 0.004
+LAB_UNITS = (100 / 255, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -97,33 +99,28 @@ def background_distance(image: np.ndarray) -> tuple[np.ndarray, float, float]:
     beyond the border's own), the spread of the border around its plane (Lab units), and the share of the
     border within four spreads of it.
     """
-    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    gradient = cv2.blur(
-        cv2.magnitude(
-            cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0, scale=0.25),
-            cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1, scale=0.25),
-        ),
-        (3, 3),
-    )
+    lab = np.multiply(cv2.cvtColor(image, cv2.COLOR_RGB2Lab), LAB_UNITS, dtype=np.float32)
+    lightness = cv2.extractChannel(lab, 0)
+    slopes = (cv2.Sobel(lightness, cv2.CV_32F, *order, scale=0.25) for order in ((1, 0), (0, 1)))
+    gradient = cv2.blur(cv2.magnitude(*slopes), (3, 3))
     lab = cv2.blur(lab, (3, 3))
-    height, width = image.shape[:2]
-    ring = _ring(height, width)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    design = np.stack([np.ones_like(x), x / width - 0.5, y / height - 0.5], -1)
-    rows, values = design[ring], lab[ring]
-    inliers = np.abs(values - np.median(values, 0)).sum(1) <= BACKGROUND_SPREAD * 2
+    ring, design = _border(*image.shape[:2])
+    rows, values = design.reshape(-1, 3)[ring], lab.reshape(-1, 3)[ring]
+    inliers = np.abs(values - np.median(values, axis=0)).sum(axis=1) <= 2 * BACKGROUND_SPREAD
     plane, spread = np.zeros((3, 3), np.float32), np.inf
     for _ in range(3):
         if inliers.sum() < 0.3 * len(rows):
-            return np.zeros((height, width), np.float32), np.inf, 0.0
-        plane = np.linalg.lstsq(rows[inliers], values[inliers], rcond=None)[0].astype(np.float32)
-        residual = np.linalg.norm(values - rows @ plane, axis=1)
+            return np.zeros_like(lightness), np.inf, 0.0
+        kept = rows[inliers]
+        plane = np.linalg.solve(kept.T @ kept, kept.T @ values[inliers])
+        residual = np.sqrt(((values - rows @ plane) ** 2).sum(axis=1))
         spread = max(float(np.median(residual[inliers])), 0.5)
         inliers = residual <= max(4 * spread, 3.0)
-    difference = np.linalg.norm(lab - design @ plane, axis=-1)
-    quiet = float(np.median(gradient[ring][inliers]))
-    distance = difference + np.maximum(gradient - 2 * quiet, 0)
-    return distance.astype(np.float32), spread + quiet, float(inliers.mean())
+    beyond = cv2.subtract(lab, cv2.transform(design, plane.T))
+    distance = cv2.sqrt(cv2.transform(cv2.multiply(beyond, beyond), np.ones((1, 3), np.float32)))
+    quiet = float(np.median(gradient.reshape(-1)[ring][inliers]))
+    distance += np.maximum(gradient - 2 * quiet, 0)
+    return distance, spread + quiet, float(inliers.mean())
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
@@ -132,15 +129,18 @@ def _shrink(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, shape, interpolation=cv2.INTER_AREA)
 
 
-def _ring(height: int, width: int) -> np.ndarray:
+@lru_cache(maxsize=8)
+def _border(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices of every third border pixel, and the terms of a plane at every pixel, H x W x 3."""
     depth = max(2, round(BORDER * max(height, width)))
     ring = np.ones((height, width), bool)
     ring[depth:-depth, depth:-depth] = False
-    return ring
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.flatnonzero(ring)[::3], np.dstack([np.ones_like(x), x / width - 0.5, y / height - 0.5])
 
 
 def _otsu(distance: np.ndarray) -> float:
-    top = max(float(np.percentile(distance, 99.5)), 1e-3)
+    top = max(float(np.percentile(distance[::2, ::2], 99.5)), 1e-3)
     scaled = np.clip(distance * (255 / top), 0, 255).astype(np.uint8)
     level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return level * top / 255
