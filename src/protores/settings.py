@@ -26,6 +26,8 @@ class Section(BaseModel):
 class DataSettings(Section):
     """How images are read."""
 
+    root: Path | None = None
+    """Folder of the images; set by the command's DATA."""
     size: tuple[int, int] = (256, 256)
     """Height and width in pixels that every image is resized to."""
     keep_aspect: bool = False
@@ -70,6 +72,8 @@ PhotometricOperation = Literal[
 class SynthesisSettings(Section):
     """How anomalies are made from good images (method.md, "Making anomalies")."""
 
+    textures: Path | None = None
+    """Folder of images that fill simulated anomalies; None: drawn textures and the good images alone."""
     kinds: dict[Literal["perlin", "scar", "cutpaste", "warp", "light"], NonNegative] = {
         "perlin": 0.6,
         "scar": 0.1,
@@ -112,7 +116,7 @@ class SynthesisSettings(Section):
     pastes: tuple[int, int] = (1, 5)
     """Fewest and most seen defects pasted onto one good image."""
     coverage: float = Field(0.5, gt=0.0, le=1.0)
-    """Largest part of the image that extended anomalies cover."""
+    """Largest part of the product that extended anomalies cover; larger defects are made smaller."""
     moved: Fraction = 0.5
     """Share of pastes that go anywhere on the product even where their own place would do."""
     on_product: Fraction = 2 / 3

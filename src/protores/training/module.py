@@ -1,5 +1,7 @@
 """The thin Lightning layer: loss, optimiser and schedule around the network, nothing else."""
 
+from typing import Any
+
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
@@ -61,7 +63,8 @@ class PRNTraining(pl.LightningModule):
             loss = smooth + FOCAL_WEIGHT * focal
         return {"loss": loss, "smooth_l1": smooth.detach(), "focal": focal.detach()}
 
-    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
         self.averaged.update()
         self.step += 1
 

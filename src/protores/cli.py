@@ -1,0 +1,196 @@
+"""Words into calls of workflow.py. Heavy imports stay inside the commands, so that --help is instant."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from protores.errors import ProtoresError
+
+app = typer.Typer(
+    name="protores",
+    help="Visual inspection that learns from good images and a handful of defects.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder: MVTec AD, BTAD, DAGM, KolektorSDD2, or good/ and bad/.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that train wrote.")]
+Preset = Annotated[str, typer.Option(help="quick, standard or paper.")]
+Weights = Annotated[str | None, typer.Option(metavar="imagenet|random|FILE", help="Start of the backbone.")]
+Textures = Annotated[Path | None, typer.Option(metavar="DIR", help="Images that fill simulated anomalies.")]
+Seen = Annotated[int | None, typer.Option(min=0, help="Defect images that training may see.  [default: 10]")]
+SeenKinds = Annotated[str | None, typer.Option(metavar="A,B", help="Kinds they are drawn from; others stay unseen.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn.  [default: 0]")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. training.steps=500.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")]
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo")) -> None:
+    """Draw a toy product, train on it, judge it: the main job from nothing, offline."""
+    from protores import workflow
+
+    with _progress() as progress:
+        figures = workflow.demo(out, progress)
+    _show(figures)
+    _say(f"results   {out / 'run' / 'results.png'}\nfigures   {out / 'run' / 'metrics.json'}\npreview   {out / 'run' / 'preview.png'}")
+
+
+@app.command()
+def check(data: Data) -> None:
+    """Say what is in a folder, how it is read, and what is wrong with it."""
+    from protores.data.check import inspect
+    from protores.settings import DataSettings
+
+    with _progress() as progress:
+        findings = inspect(data, DataSettings(), progress=lambda a, b: progress.track("reading images", a, b))
+    _say("\n".join(findings.lines()))
+    if findings.has_errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def preview(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="PNG file to write.")],
+    textures: Textures = None,
+    seen: Seen = None,
+    seen_kinds: SeenKinds = None,
+    seed: Seed = None,
+    skip_bad: SkipBad = False,
+    set_: Set = None,
+) -> None:
+    """Draw a contact sheet: images, foreground, simulated and extended anomalies with their masks."""
+    from protores import workflow
+
+    overrides = _overrides(set_, textures=textures, seen=seen, seen_kinds=seen_kinds, seed=seed)
+    with _progress() as progress:
+        workflow.preview(data, out, overrides=overrides, skip_bad=skip_bad, progress=progress)
+    _say(f"preview   {out}")
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder to write the run to.")],
+    preset: Preset = "standard",
+    weights: Weights = None,
+    textures: Textures = None,
+    seen: Seen = None,
+    seen_kinds: SeenKinds = None,
+    seed: Seed = None,
+    minutes: Annotated[float | None, typer.Option(help="Plan the schedule to end in this time.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    skip_bad: SkipBad = False,
+    set_: Set = None,
+) -> None:
+    """Train on a folder of images and judge the result on its test images."""
+    from protores import workflow
+
+    overrides = _overrides(
+        set_, weights=weights, textures=textures, seen=seen, seen_kinds=seen_kinds, seed=seed, minutes=minutes
+    )
+    with _progress() as progress:
+        figures = workflow.train(data, out, preset, overrides, resume, skip_bad, progress)
+    _show(figures)
+    _say(f"results   {out / 'results.png'}\nfigures   {out / 'metrics.json'}")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    data: Annotated[Path | None, typer.Option(help="Another folder to judge on; default: the run's own test images.")] = None,
+) -> None:
+    """Judge a run on its test images, or on another folder."""
+    from protores import workflow
+
+    with _progress() as progress:
+        figures = workflow.evaluate(run, data, progress)
+    _show(figures)
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files or folders.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for maps, overlays and predictions.csv.")],
+) -> None:
+    """Score images and outline what is wrong with them."""
+    from protores import workflow
+
+    with _progress() as progress:
+        predictions = workflow.predict(run, images, out, progress)
+    for prediction in predictions[:20]:
+        _say(f"{prediction.score:.4f}  {prediction.path}")
+    if len(predictions) > 20:
+        _say(f"... and {len(predictions) - 20} more")
+    _say(f"all in    {out / 'predictions.csv'}")
+
+
+def main() -> None:
+    """The command `protores`: a ProtoresError is one line and exit code 2."""
+    try:
+        app()
+    except ProtoresError as error:
+        interrupted = type(error).__name__ == "Interrupted"
+        print(f"protores: {error}", file=sys.stderr)
+        sys.exit(130 if interrupted else 2)
+    except ModuleNotFoundError as error:
+        print(f"protores: {error.name} is not installed; pip install 'protores[train]'", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("protores: stopped; the same command with --resume goes on if training had begun", file=sys.stderr)
+        sys.exit(130)
+
+
+OPTIONS = {
+    "weights": "model.weights",
+    "textures": "synthesis.textures",
+    "seen": "split.seen",
+    "seen_kinds": "split.seen_kinds",
+    "seed": "seed",
+    "minutes": "training.minutes",
+}
+"""Which setting each option stands for."""
+
+
+def _overrides(assignments: list[str] | None, **options: Any) -> dict[str, Any]:
+    from protores.errors import SettingsError
+
+    overrides: dict[str, Any] = {}
+    for assignment in assignments or []:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {assignment} has no value; write --set key=value")
+        overrides[key.strip()] = value.strip()
+    for option, value in options.items():
+        if value is None:
+            continue
+        key = OPTIONS[option]
+        if key in overrides:
+            raise SettingsError(f"--{option.replace('_', '-')} and --set {key} contradict each other; pass one of them")
+        overrides[key] = tuple(value.split(",")) if option == "seen_kinds" else value
+    return overrides
+
+
+def _progress() -> Any:
+    from protores.console import ConsoleProgress
+
+    return ConsoleProgress()
+
+
+def _say(text: str) -> None:
+    print(text)
+
+
+def _show(figures: Any) -> None:
+    from protores.console import show_figures
+
+    show_figures(figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""One product's images in their roles: what training, preview and evaluation start from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protores.data.image import probe_bit_depth
+from protores.data.layouts import recognise
+from protores.data.sample import Dataset
+from protores.data.splits import Split, make_split
+from protores.data.store import ImageStore
+from protores.progress import Progress
+from protores.settings import DataSettings, Settings
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of one role, in one size.
+
+    images: N x H x W x 3 uint8, RGB. masks: N x H x W uint8 in {0, 1}. has_mask, valid: see ImageStore.
+    kinds: "good" or the defect's kind. paths: the files.
+    """
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    has_mask: NDArray[np.bool_]
+    valid: NDArray[np.bool_] | None
+    kinds: tuple[str, ...]
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @property
+    def masks_or_none(self) -> list[NDArray[np.uint8] | None]:
+        """As metrics take them: None for an image without a mask file."""
+        return [mask if has else None for mask, has in zip(self.masks, self.has_mask, strict=True)]
+
+    @property
+    def ignored(self) -> NDArray[np.bool_] | None:
+        return None if self.valid is None else ~self.valid
+
+
+@dataclass(frozen=True)
+class Product:
+    """A data set, read once, and the role of each image."""
+
+    dataset: Dataset
+    store: ImageStore
+    split: Split
+
+    @property
+    def seen_kinds(self) -> set[str]:
+        """The kinds of the defects that train."""
+        return {entry.kind for entry in self.split.entries if entry.role == "seen"}
+
+    def role(self, name: str) -> Images:
+        """The images of a role: train, seen, calibration, test or excluded."""
+        return select(self.store, self.split.indices(name))
+
+
+def select(store: ImageStore, indices: NDArray[np.int64]) -> Images:
+    """Some images of a store, in that order."""
+    samples = [store.records[i].sample for i in indices]
+    return Images(
+        images=store.images[indices],
+        masks=store.masks[indices],
+        has_mask=store.has_mask[indices],
+        valid=None if store.valid is None else store.valid[indices],
+        kinds=tuple(s.kind for s in samples),
+        paths=tuple(s.path for s in samples),
+    )
+
+
+def read_store(
+    dataset: Dataset, settings: DataSettings, skip_bad: bool, progress: Progress, part: str | None = None
+) -> ImageStore:
+    """All images of a data set (or of one part), as these settings say. settings.bit_depth must be known."""
+    samples = [s for s in dataset.samples if part in (None, s.part)]
+    store = ImageStore.build(
+        samples,
+        settings.size,
+        settings.keep_aspect,
+        settings.bit_depth or 16,
+        settings.ignore,
+        skip_bad=skip_bad,
+        progress=lambda done, total: progress.track("reading images", done, total),
+    )
+    for skipped in store.skipped:
+        progress.note(f"left out: {skipped.reason}")
+    return store
+
+
+def open_product(settings: Settings, skip_bad: bool, progress: Progress) -> tuple[Product, Settings]:
+    """Reads settings.data.root and draws the roles. Returns the settings with the bit depth that was found.
+
+    Raises DataError and SplitError as the reading and the drawing do.
+    """
+    if settings.data.root is None:
+        raise ValueError("settings.data.root is not set")
+    dataset = recognise(settings.data.root)
+    depth = settings.data.bit_depth or probe_bit_depth([s.path for s in dataset.samples if s.is_good])
+    data = settings.data.model_copy(update={"bit_depth": depth})
+    settings = settings.model_copy(update={"data": data})
+    store = read_store(dataset, settings.data, skip_bad, progress)
+    split = make_split(store.records, dataset.has_test, settings.split, settings.seed, dataset.root)
+    return Product(dataset, store, split), settings

@@ -1,0 +1,165 @@
+"""A run's folder: what is in it, written whole or not at all, and no pickle anywhere."""
+
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from protores import settings as settings_module
+from protores.data.splits import Split
+from protores.errors import RunError
+from protores.model.network import PRN, build_network
+from protores.settings import Settings
+from protores.training.checkpoint import save_tensors
+from protores.training.fit import usable_cores, use_bf16
+
+LIBRARIES = ("protores", "torch", "torchvision", "timm", "lightning", "scikit-learn", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The paths of a run and how its parts are written and read."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.json"
+
+    @property
+    def split(self) -> Path:
+        return self.path / "split.json"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def work(self) -> Path:
+        """What only an unfinished training needs."""
+        return self.path / "unfinished"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.work / "checkpoint.safetensors"
+
+    @property
+    def exists(self) -> bool:
+        return self.path.exists() and any(self.path.iterdir())
+
+    @property
+    def is_complete(self) -> bool:
+        return self.model.exists() and self.metrics.exists()
+
+    def create(self, settings: Settings, split: Split) -> None:
+        """Makes the folder with settings, split and environment. Raises RunError where it cannot be written."""
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be made ({error.strerror}); pass another --out") from error
+        write_text(self.settings, settings.model_dump_json(indent=2) + "\n")
+        write_text(self.split, split.to_json() + "\n")
+        write_json(self.environment, environment(settings))
+
+    def read_settings(self) -> Settings:
+        return settings_module.from_json(self._read(self.settings))
+
+    def read_split(self) -> Split:
+        return Split.from_json(self._read(self.split))
+
+    def read_metrics(self) -> dict[str, Any]:
+        return json.loads(self._read(self.metrics))
+
+    def save_network(self, network: PRN) -> None:
+        """Network, prototypes (in half precision) and running averages, under their names in the network."""
+        prototypes = ".prototypes.maps_"
+        save_tensors(
+            self.model,
+            {name: t.half() if prototypes in name else t for name, t in network.state_dict().items()},
+            {"format": "protores-1"},
+        )
+
+    def load_network(self, settings: Settings) -> PRN:
+        """The trained network in eval mode. Raises RunError where the run is incomplete or does not fit."""
+        if not self.model.exists():
+            raise RunError(f"{self.path} has no trained model; finish it with `protores train ... --resume`")
+        try:
+            state = load_file(self.model)
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{self.model} cannot be read; restore the file or train anew") from error
+        prototypes, images = (
+            state.get(f"residuals.prototypes.{name}_0", torch.zeros(0)).shape[0] for name in ("maps", "clusters")
+        )
+        try:
+            network = build_network(settings.model, settings.data.size, images, prototypes, weights="random")
+            network.load_state_dict({name: t.float() if t.dtype == torch.float16 else t for name, t in state.items()})
+        except RuntimeError as error:
+            raise RunError(f"{self.model} does not fit {self.settings.name}; restore both or train anew") from error
+        return network.to(memory_format=torch.channels_last).eval()
+
+    def _read(self, path: Path) -> str:
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{self.path} is no run ({path.name} is missing); pass the folder that train wrote") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes beside the file and renames."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def environment(settings: Settings) -> dict[str, Any]:
+    """What a run depends on besides its settings: machine, versions, precision and threads."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "command": sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": usable_cores(),
+        "threads": settings.training.threads or usable_cores(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "precision": "bf16" if use_bf16(settings.training) else "f32",
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,251 @@
+"""The story of an inspection, a function a command: check, preview, train, evaluate, predict, demo."""
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from protores import settings as presets
+from protores import toy
+from protores.data.check import Findings, inspect
+from protores.data.layouts import TEST, recognise
+from protores.data.splits import refuse_trained
+from protores.errors import RunError, SettingsError
+from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold
+from protores.metrics.evaluation import Evaluation
+from protores.model.network import build_network, check_size
+from protores.model.prototypes import number_of_prototypes
+from protores.prediction import Prediction, predict_images
+from protores.product import Product, open_product, read_store, select
+from protores.progress import Progress
+from protores.report import pictures
+from protores.run import Run, write_json
+from protores.settings import DataSettings, Settings
+from protores.synthesis.synthesizer import Synthesizer
+from protores.training.features import extract_features
+from protores.training.fit import Outcome, fit, prepare_torch, use_bf16
+from protores.training.loader import Batches
+
+SILENT = Progress()
+Overrides = Mapping[str, Any]
+
+
+def check(data: Path, settings: DataSettings | None = None, progress: Progress = SILENT) -> Findings:
+    """What is in a folder, how it is read, and what is wrong with it."""
+    return inspect(data, settings or DataSettings(), progress=lambda a, b: progress.track("reading images", a, b))
+
+
+def preview(
+    data: Path,
+    out: Path,
+    preset: str = "standard",
+    overrides: Overrides | None = None,
+    skip_bad: bool = False,
+    progress: Progress = SILENT,
+) -> Path:
+    """Writes a contact sheet: images, foreground, simulated and extended anomalies with mask contours."""
+    settings = presets.load(preset, {**(overrides or {}), "data.root": data.resolve()})
+    product, settings = open_product(settings, skip_bad, progress)
+    with _writing(out):
+        pictures.save(out, pictures.preview(product, _synthesizer(product, settings), settings.seed))
+    return out
+
+
+def train(
+    data: Path,
+    out: Path,
+    preset: str = "standard",
+    overrides: Overrides | None = None,
+    resume: bool = False,
+    skip_bad: bool = False,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Trains on a folder of images and writes a run: settings, split, model, history, metrics, pictures.
+
+    overrides: dotted keys of settings. resume: goes on with an interrupted run in `out`; a finished one is
+    judged again. Raises a ProtoresError for any input that cannot be used, before anything is written.
+    """
+    began = time.monotonic()
+    run = Run(out)
+    settings = _settings(run, data, preset, overrides or {}, resume)
+    check_size(settings.data.size)
+    product, settings = open_product(settings, skip_bad, progress)
+    for note in product.split.notes:
+        progress.note(note)
+    if resume and run.split.exists() and run.read_split().hash != product.split.hash:
+        raise RunError(f"the images in {data} are not the ones {out} was begun with; train into another folder")
+    if run.is_complete:
+        progress.note(f"{out} is finished already")
+        return evaluate(out, progress=progress)
+    prepare_torch(settings.training, settings.seed)
+    synthesizer = _synthesizer(product, settings)
+    images = len(product.role("train"))
+    k = number_of_prototypes(images, settings.model.prototype_share, settings.model.prototype_cap)
+    network = build_network(settings.model, settings.data.size, images, k)
+    network.to(device(), memory_format=torch.channels_last)
+    with _writing(out):
+        run.create(settings, product.split)
+        pictures.save(run.path / "preview.png", pictures.preview(product, synthesizer, settings.seed))
+        outcome = _fit(run, network, product, synthesizer, settings, progress, began)
+        run.save_network(network)
+        trained = run.load_network(settings).to(device())
+        calibration = calibration_images(product, synthesizer, settings.seed)
+        threshold = pick_threshold(trained, calibration, settings) if calibration else None
+        judgement = judge(trained, product.role(TEST), settings, product.seen_kinds, progress)
+        metrics = judgement.figures.to_dict() | {
+            "map_threshold": threshold,
+            "split": product.split.hash,
+            "seed": settings.seed,
+            "steps": outcome.steps,
+            "seconds": {"training": round(outcome.seconds, 1), "all": round(time.monotonic() - began, 1)},
+            "images_per_second": round(outcome.images_per_second, 1),
+        }
+        _write_judgement(run, judgement, metrics)
+        shutil.rmtree(run.work)
+    return judgement.figures
+
+
+def evaluate(out: Path, data: Path | None = None, progress: Progress = SILENT) -> Evaluation:
+    """Judges a run on its own test images and renews metrics.json and results.png; or on another folder.
+
+    data: a folder of good and bad images, of which the test part is taken where it has one; then the figures
+    are returned and nothing is written. Raises SplitError if one of its images trained the run.
+    """
+    run = Run(out)
+    settings, split = run.read_settings(), run.read_split()
+    network = run.load_network(settings).to(device())
+    prepare_torch(settings.training, settings.seed)
+    if data is not None and data.resolve() != settings.data.root:
+        dataset = recognise(data)
+        store = read_store(dataset, settings.data, False, progress, part=TEST if dataset.has_test else None)
+        refuse_trained(split, store.records)
+        seen = {entry.kind for entry in split.entries if entry.role == "seen"}
+        return judge(network, select(store, np.arange(len(store))), settings, seen, progress).figures
+    product, _ = open_product(settings, True, progress)
+    if product.split.hash != split.hash:
+        raise RunError(f"the images in {settings.data.root} changed since training; name a folder to judge with --data")
+    judgement = judge(network, product.role(TEST), settings, product.seen_kinds, progress)
+    with _writing(out):
+        _write_judgement(run, judgement, run.read_metrics() | judgement.figures.to_dict())
+    return judgement.figures
+
+
+def predict(out: Path, images: Sequence[Path], into: Path, progress: Progress = SILENT) -> list[Prediction]:
+    """Scores image files (or all in a folder): a map and an overlay each, and predictions.csv, in `into`."""
+    run = Run(out)
+    settings = run.read_settings()
+    network = run.load_network(settings).to(device())
+    prepare_torch(settings.training, settings.seed)
+    threshold = run.read_metrics().get("map_threshold")
+    with _writing(into):
+        return predict_images(network, settings, threshold, images, into, progress)
+
+
+def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
+    """Draws the toy product, checks, trains and judges: the main job from nothing, on any machine, offline."""
+    if out.exists() and any(out.iterdir()):
+        raise RunError(f"{out} exists already; delete it or pass another --out")
+    progress.note("the backbone starts at random here, so that nothing is downloaded; own products do better with --weights")
+    with _writing(out):
+        data = toy.draw(out / "toy")
+    return train(data, out / "run", "quick", DEMO, progress=progress)
+
+
+DEMO: Overrides = {"model.weights": "random", "training.steps": 400, "training.minutes": 4}
+
+
+def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: bool) -> Settings:
+    """The run's own settings on resume, which may not be contradicted; else the preset's with overrides."""
+    asked = presets.load(preset, {**overrides, "data.root": data.resolve()})
+    if not run.exists:
+        return asked
+    if not resume:
+        raise RunError(f"{run.path} exists already; go on with --resume, delete it, or pass another --out")
+    kept = run.read_settings()
+    if asked.model_copy(update={"data": asked.data.model_copy(update={"bit_depth": kept.data.bit_depth})}) != kept:
+        raise SettingsError(f"{run.settings} has other settings; resume with the command it was begun with")
+    return kept
+
+
+def _synthesizer(product: Product, settings: Settings) -> Synthesizer:
+    seen = product.role("seen")
+    return Synthesizer(
+        product.role("train").images,
+        seen.images,
+        seen.masks,
+        settings.synthesis.textures,
+        settings.synthesis,
+        settings.seed,
+    )
+
+
+def _fit(
+    run: Run, network: Any, product: Product, synthesizer: Synthesizer, settings: Settings, progress: Progress, began: float
+) -> Outcome:
+    """Prototypes, then the training; leaves the averaged weights in the network."""
+    good, seen = product.role("train"), product.role("seen")
+    calibration = calibration_images(product, synthesizer, settings.seed)
+    bf16 = use_bf16(settings.training)
+    at = time.monotonic()
+    features = extract_features(
+        network.backbone, good.images, bf16, run.work, lambda done: progress.track("features", done, len(good))
+    )
+    per_image = (time.monotonic() - at) / len(good)
+    progress.track("prototypes", 0, 1)
+    network.residuals.prototypes.fit(features, settings.seed)
+    progress.track("prototypes", 1, 1)
+    batches = Batches(
+        good.images, seen.images, seen.masks, synthesizer, settings.training, settings.seed, good.valid, seen.valid
+    )
+
+    def validate() -> dict[str, float | None]:
+        if calibration is None:
+            return {}
+        figures = judge(network, calibration, settings, product.seen_kinds).figures.to_dict()
+        network.train()
+        return figures
+
+    seconds = None
+    if settings.training.minutes is not None:
+        judging = JUDGING * per_image * len(product.role(TEST))
+        seconds = max(1.0, settings.training.minutes * 60 - (time.monotonic() - began) - judging)
+    return fit(
+        network,
+        batches,
+        features,
+        settings.training,
+        leave_one_out=settings.model.leave_one_out,
+        checkpoint=run.checkpoint,
+        history=run.history,
+        validate=validate,
+        progress=progress,
+        seconds=seconds,
+    )
+
+
+JUDGING = 6.0
+"""Judging an image takes about so many times as long as its features in training's precision."""
+
+
+def _write_judgement(run: Run, judgement: Judgement, metrics: dict[str, Any]) -> None:
+    write_json(run.metrics, metrics)
+    pictures.save(run.path / "results.png", pictures.results(judgement, metrics.get("map_threshold")))
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Says in one line what went wrong with a disk or a folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise RunError(f"the disk of {folder} is full; free some space and go on with --resume") from error
+        name = error.filename or folder
+        raise RunError(f"{os.fspath(name)}: {error.strerror or error}; check the path and its permissions") from error
