@@ -14,7 +14,7 @@ from protores.metrics.pro import region_weights
 from protores.metrics.standing import Standing, Tally
 
 _CHUNK = 2**20  # pixels compared at a time
-_SHIFT = 10
+_SHIFT = 9
 _PREFIXES = (0x3F800000 >> _SHIFT) + 1  # the leading bits of 1.0, and one
 
 
