@@ -5,8 +5,8 @@
 Drawn maps: 150 images, 40 of them good, five kinds of defects, about 2 % defect pixels, logits that overlap.
 "exact" is pixel AUROC, AP, PRO and best F1 with image AUROC, AP; "evaluate" all of that for the whole, for
 seen and unseen kinds and for each of the five; "streamed" the figures of "exact" by bins; "scikit-learn"
-is pixel AUROC and AP only. Medians of the rounds, in wall seconds and in seconds of one core, which neighbours
-on a shared machine disturb less.
+is pixel AUROC and AP only. Medians of the rounds, in wall seconds and in seconds of one core, which
+neighbours on a shared machine disturb less.
 """
 
 import statistics
