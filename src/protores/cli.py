@@ -1,5 +1,6 @@
 """Words into calls of workflow.py. Heavy imports stay inside the commands, so that --help is instant."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,7 +132,12 @@ def predict(
 
 
 def main() -> None:
-    """The command `protores`: a ProtoresError is one line and exit code 2."""
+    """The command `protores`: a ProtoresError is one line and exit code 2.
+
+    torch's threads are told to sleep and not to spin while they wait for each other: beside one busy neighbour on
+    2 cores that makes training several times faster (benchmarks/threads.py).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except ProtoresError as error:

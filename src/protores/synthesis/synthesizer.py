@@ -61,17 +61,19 @@ class Synthesizer:
         view.flags.writeable = False
         return view
 
-    def simulated(self, image: np.ndarray, index: int, rng: np.random.Generator) -> Anomaly:
-        """A simulated anomaly on image, uint8 H x W x 3, which is the good image of that index, not moved."""
-        return self._simulator(image, self._foreground_of(index), rng)
+    def simulated(self, image: np.ndarray, index: int | None, rng: np.random.Generator) -> Anomaly:
+        """A simulated anomaly on image, uint8 H x W x 3: the good image of that index, not moved, or another (None)."""
+        return self._simulator(image, self._foreground_of(image, index), rng)
 
-    def extended(self, image: np.ndarray, index: int, rng: np.random.Generator) -> Anomaly:
+    def extended(self, image: np.ndarray, index: int | None, rng: np.random.Generator) -> Anomaly:
         """An extended anomaly on image, as `simulated`; ValueError where there are no seen anomalies."""
         if not len(self._extender):
             raise ValueError("no seen anomalies to extend: ask for simulated ones")
-        return self._extender(image, self._foreground_of(index), rng)
+        return self._extender(image, self._foreground_of(image, index), rng)
 
-    def _foreground_of(self, index: int) -> np.ndarray:
+    def _foreground_of(self, image: np.ndarray, index: int | None) -> np.ndarray:
+        if index is None:
+            return self.foreground(image)
         return np.ones(self._shape[1:], np.uint8) if self._foregrounds is None else self._foregrounds[index]
 
 

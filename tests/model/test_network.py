@@ -1,0 +1,85 @@
+"""The whole network: shapes, sizes, gradients where they belong, and what the ablations switch."""
+
+import pytest
+import torch
+
+from protores.errors import SizeError
+from protores.model.network import build_network
+from protores.settings import load
+
+
+def network(preset: str = "standard", size: tuple[int, int] = (64, 64), **model):
+    settings = load(preset, {"model.weights": "random", **{f"model.{k}": v for k, v in model.items()}})
+    built = build_network(settings.model, size, images=6, prototypes=2)
+    generator = torch.Generator().manual_seed(0)
+    features = built.backbone(torch.rand(6, 3, *size, generator=generator))
+    built.residuals.prototypes.fit(features, seed=0)
+    return built
+
+
+@pytest.mark.parametrize("preset", ["standard", "paper"])
+@pytest.mark.parametrize("size", [(64, 64), (96, 160)])
+def test_logits_have_the_size_of_the_image(preset, size):
+    net = network(preset, size).eval()
+    logits = net(torch.rand(2, 3, *size))
+    assert logits.shape == (2, *size)
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(("size", "nearest"), [((250, 256), "256x256"), ((64, 100), "64x96"), ((5, 5), "32x32")])
+def test_an_illegal_size_names_the_nearest_legal_one(size, nearest):
+    net = network()
+    with pytest.raises(SizeError, match=nearest):
+        net(torch.rand(1, 3, *size))
+
+
+@pytest.mark.parametrize("preset", ["standard", "paper"])
+def test_every_trained_parameter_gets_a_gradient_and_no_frozen_one(preset):
+    net = network(preset).train()
+    net(torch.rand(2, 3, 64, 64)).square().mean().backward()
+    without = [n for n, p in net.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+    assert all(p.grad is None for p in net.backbone.parameters())
+
+
+def test_training_moves_no_buffer_of_backbone_or_prototypes():
+    net = network().train()
+    fixed = {n: b.clone() for n, b in net.named_buffers() if n.startswith(("backbone", "residuals"))}
+    net(torch.rand(4, 3, 64, 64))
+    assert all(torch.equal(b, dict(net.named_buffers())[n]) for n, b in fixed.items())
+
+
+def test_features_and_residuals_have_fusions_of_their_own():
+    net = network()
+    own = {id(p) for p in net.feature_fusion.parameters()}
+    assert own.isdisjoint(id(p) for p in net.residual_fusion.parameters())
+
+
+def test_the_residual_of_a_prototype_is_zero_and_the_map_depends_on_residuals():
+    net = network().eval()
+    prototypes = net.residuals.prototypes
+    features = [getattr(prototypes, f"maps_{s}")[:1] for s in range(3)]
+    assert all((r == 0).all() for r in net.residuals(features))
+    image = torch.rand(1, 3, 64, 64)
+    before = net(image)
+    for s in range(3):
+        getattr(prototypes, f"maps_{s}").add_(1.0)
+    assert not torch.allclose(before, net(image))
+
+
+def test_batch_of_one_equals_its_place_in_a_batch():
+    net = network().eval()
+    images = torch.rand(3, 3, 64, 64)
+    with torch.no_grad():
+        together, alone = net(images), net(images[1:2])
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-3, atol=1e-4)
+
+
+def test_standard_is_lean():
+    def trained(preset):
+        settings = load(preset, {"model.weights": "random"})
+        net = build_network(settings.model, (256, 256), 10, 1)
+        return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+    assert trained("standard") < trained("paper") / 10
