@@ -1,0 +1,86 @@
+"""The pictures of a run: which images are shown, and in what order."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from protores.data.sample import GOOD
+from protores.judgement import Judgement
+from protores.product import Product
+from protores.report import heatmap
+from protores.report.sheet import save
+from protores.report.sheets import Entry, Image, preview_sheet, result_sheet
+from protores.synthesis.synthesizer import Synthesizer
+
+__all__ = ["overlay", "preview", "results", "save", "save_map"]
+
+COLUMNS = 6
+SHOWN_PER_KIND = 4
+PREVIEW = 3
+
+
+def preview(product: Product, synthesizer: Synthesizer, seed: int) -> Image:
+    """Contact sheet of what training learns from: good images, foreground, simulated, seen and extended anomalies."""
+    good, seen = product.role("train"), product.role("seen")
+    picked = np.linspace(0, len(good) - 1, min(COLUMNS, len(good))).round().astype(int)
+    draw = [synthesizer.simulated] + ([synthesizer.extended] if synthesizer.seen else [])
+    made = [
+        [
+            (a.image, a.mask)
+            for n in range(2)
+            for i in picked
+            for a in [make(good.images[i], int(i), np.random.default_rng((seed, PREVIEW, k, n, i)))]
+        ]
+        for k, make in enumerate(draw)
+    ]
+    simulated, extended = made[0], made[1] if len(made) > 1 else []
+    what = "object" if synthesizer.foreground.is_object else "texture"
+    return preview_sheet(
+        good=[good.images[i] for i in picked],
+        foregrounds=[synthesizer.foregrounds[i] for i in picked],
+        simulated=simulated,
+        seen=list(zip(seen.images, seen.masks, strict=True))[: 2 * COLUMNS],
+        extended=extended,
+        title=f"{product.dataset.root.name}: {len(good)} good images, taken for: {what}",
+    )
+
+
+def results(judgement: Judgement, threshold: float | None) -> Image:
+    """Of every kind the defects with the lowest scores, and the good images with the highest, worst first."""
+    images, scores = judgement.images, judgement.scores
+    chosen: list[int] = []
+    for kind in sorted(set(images.kinds), key=lambda kind: (kind != GOOD, kind)):
+        own = [i for i, k in enumerate(images.kinds) if k == kind]
+        ranked = sorted(own, key=lambda i: scores[i], reverse=kind == GOOD)
+        half = SHOWN_PER_KIND // 2
+        chosen += ranked if len(ranked) <= SHOWN_PER_KIND else ranked[:half] + ranked[-half:]
+    entries = [
+        Entry(
+            images.images[i],
+            images.masks[i] if images.has_mask[i] else None,
+            judgement.maps[i],
+            float(scores[i]),
+            images.paths[i].name,
+            images.kinds[i],
+        )
+        for i in chosen
+    ]
+    return result_sheet(entries, threshold, title="Of each kind the two hardest and the two easiest test images")
+
+
+def overlay(image: Image, anomaly_map: NDArray[np.float32], threshold: float | None) -> Image:
+    """The heat map over its image, outlined where it is at the threshold or above. Both H x W."""
+    shown = heatmap.overlay(image, anomaly_map)
+    if threshold is None:
+        return shown
+    return heatmap.contours(shown, (anomaly_map >= threshold).astype(np.uint8), heatmap.FOUND)
+
+
+def save_map(path: Path, anomaly_map: NDArray[np.float32]) -> None:
+    """The map as a 16-bit gray PNG, 65535 = 1, written whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(cv2.imencode(".png", np.round(anomaly_map * 65535).astype(np.uint16))[1].tobytes())
+    os.replace(part, path)
