@@ -22,7 +22,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that trai
 Preset = Annotated[str, typer.Option(help="quick, standard or paper.")]
 Weights = Annotated[str | None, typer.Option(metavar="imagenet|random|FILE", help="Start of the backbone.")]
 Textures = Annotated[Path | None, typer.Option(metavar="DIR", help="Images that fill simulated anomalies.")]
-Seen = Annotated[int | None, typer.Option(min=0, help="Defect images that training may see.  [default: 10]")]
+Seen = Annotated[int | None, typer.Option(min=0, help="Defect images that training may see.  [default: 10, or half of them]")]
 SeenKinds = Annotated[str | None, typer.Option(metavar="A,B", help="Kinds they are drawn from; others stay unseen.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn.  [default: 0]")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. training.steps=500.")]
@@ -134,10 +134,10 @@ def predict(
 def main() -> None:
     """The command `protores`: a ProtoresError is one line and exit code 2.
 
-    torch's threads are told to sleep and not to spin while they wait for each other: beside one busy neighbour on
-    2 cores that makes training several times faster (benchmarks/threads.py).
+    torch's threads are told to sleep soon while they wait for each other: beside one busy neighbour on 2 cores that
+    makes training several times faster (benchmarks/threads.py).
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
         app()
     except ProtoresError as error:

@@ -41,8 +41,9 @@ class DataSettings(Section):
 class SplitSettings(Section):
     """Which image plays which role."""
 
-    seen: int = Field(10, ge=0)
-    """Defect images that training may see, spread over the kinds; they leave the test set."""
+    seen: int | None = Field(None, ge=0)
+    """Defect images that training may see, spread over the kinds; they leave the test set. None: 10, or half of
+    those there are where that is less."""
     seen_kinds: tuple[str, ...] | None = None
     """Kinds the seen ones are drawn from, the others stay unseen; None: all kinds."""
     calibration: float = Field(0.1, ge=0.0, lt=1.0)

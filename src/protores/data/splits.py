@@ -21,6 +21,7 @@ from protores.errors import SplitError
 from protores.settings import SplitSettings
 
 ROLES = ("train", "seen", "calibration", "test", "excluded")
+USUAL_SEEN = 10
 _LEAST_GOOD_TO_CALIBRATE = 10
 _LEAST_SEEN_TO_CALIBRATE = 20
 
@@ -92,7 +93,7 @@ def make_split(
 
     With has_test, test images are the layout's, less the seen and all exact copies (same pixels) of images
     that train or calibrate. Without, settings.test of the good images and all unseen defects are. Copies of a
-    good image share its role. Seen defects need a mask that is not empty; they come from the layout's
+    good image share its role. settings.seen of None is USUAL_SEEN, or half of what there is if that is less. Seen defects need a mask that is not empty; they come from the layout's
     train part where that has defects (DAGM, KolektorSDD2: its other defects are then excluded). N seen are
     N different images, as many of each kind as can be; calibration takes its share out of these N.
     Raises SplitError: no good images to train from, unknown kinds, more seen than there are.
@@ -160,9 +161,11 @@ class _Draw:
 
     def seen(self) -> None:
         """Draw the seen defects, one image of each group of copies, evenly over the kinds."""
-        wanted = self.settings.seen
         by_kind = self._candidates()
         there_are = sum(map(len, by_kind.values()))
+        wanted = self.settings.seen
+        if wanted is None:
+            wanted = min(USUAL_SEEN, there_are // 2)
         if wanted > there_are:
             raise SplitError(self._too_many(by_kind, there_are))
         if wanted == 0:

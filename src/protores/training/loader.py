@@ -111,6 +111,8 @@ def slots(settings: TrainingSettings, any_seen: bool) -> tuple[int, int, int]:
 
 def make_loader(batches: Batches, start: int, stop: int, workers: int) -> DataLoader:
     """Batches of the steps start .. stop - 1, made ahead by `workers` processes (0: in this one)."""
+    if workers:
+        cv2.setNumThreads(1)  # a forked process hangs on the threads that OpenCV had in this one
     return DataLoader(
         batches,
         batch_size=None,
@@ -122,5 +124,4 @@ def make_loader(batches: Batches, start: int, stop: int, workers: int) -> DataLo
 
 
 def _one_thread(_: int) -> None:
-    cv2.setNumThreads(1)
     torch.set_num_threads(1)
