@@ -21,10 +21,20 @@ def hardware() -> dict[str, Any]:
     model = platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        names = [
+            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
+        ]
         model = names[0] if names else model
     versions = {}
-    for name in ("numpy", "opencv-python-headless", "torch", "torchvision", "timm", "lightning", "scikit-learn"):
+    for name in (
+        "numpy",
+        "opencv-python-headless",
+        "torch",
+        "torchvision",
+        "timm",
+        "lightning",
+        "scikit-learn",
+    ):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

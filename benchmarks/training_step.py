@@ -12,7 +12,7 @@ import statistics
 import time
 from pathlib import Path
 
-if not os.environ.get("NOPAS"): os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 import torch
 from common import SHARED, write

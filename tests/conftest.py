@@ -30,7 +30,9 @@ def _one_thread():
 @pytest.fixture(scope="session")
 def tiny_product(tmp_path_factory) -> Path:
     """24 good images and 5 + 5 x 3 test images of 64 x 64, in MVTec AD's layout. Not to be changed."""
-    return toy.draw(tmp_path_factory.mktemp("toy") / "board", good=24, test_good=5, defects_per_kind=3, size=64)
+    return toy.draw(
+        tmp_path_factory.mktemp("toy") / "board", good=24, test_good=5, defects_per_kind=3, size=64
+    )
 
 
 @pytest.fixture

@@ -67,14 +67,25 @@ class ConsoleProgress(Progress):
         if not first and done < total and now - self.told < EVERY:
             return
         self.told = now
-        left = f", {(now - begun) * (total - done) / done:.0f} s left" if 0 < done < total and not first else ""
+        left = (
+            f", {(now - begun) * (total - done) / done:.0f} s left" if 0 < done < total and not first else ""
+        )
         self.note(f"{what}: {100 * done / max(total, 1e-9):.0f} %{left}{', ' + detail if detail else ''}")
 
 
 def show_figures(evaluation: Evaluation) -> None:
     """The figures of all, seen, unseen and each kind of defects as a table, in percent."""
     table = Table(title="test images", title_justify="left")
-    for column in ("defects", "images", "image AUROC", "image AP", "pixel AUROC", "pixel AP", "PRO", "best pixel F1"):
+    for column in (
+        "defects",
+        "images",
+        "image AUROC",
+        "image AP",
+        "pixel AUROC",
+        "pixel AP",
+        "PRO",
+        "best pixel F1",
+    ):
         table.add_column(column, justify="left" if column == "defects" else "right")
     counts = evaluation.counts
     _row(table, "all", counts.defective, evaluation)
@@ -85,7 +96,9 @@ def show_figures(evaluation: Evaluation) -> None:
         _row(table, kind, counts.kinds[kind], figures)
     console = Console()
     console.print(table)
-    console.print(f"{counts.good} good and {counts.defective} defective images; - means undefined: all good or all defective")
+    console.print(
+        f"{counts.good} good and {counts.defective} defective images; - means undefined: all good or all defective"
+    )
 
 
 def _row(table: Table, name: str, images: int | None, figures: Figures) -> None:

@@ -58,7 +58,8 @@ def calibration_images(product: Product, synthesizer: Synthesizer, seed: int) ->
     if not good:
         return None
     drawn = [
-        synthesizer.simulated(own.images[i], None, np.random.default_rng((seed, CALIBRATION, i))) for i in good
+        synthesizer.simulated(own.images[i], None, np.random.default_rng((seed, CALIBRATION, i)))
+        for i in good
     ]
     return Images(
         images=np.concatenate([own.images, np.stack([a.image for a in drawn])]),

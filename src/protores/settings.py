@@ -191,7 +191,7 @@ class ModelSettings(Section):
     """Squared differences as they are, or log(1 + difference / its mean over normal images)."""
     widths: tuple[int, int, int] | None = (16, 32, 64)
     """Channels per scale that 1x1 convolutions reduce features and residuals to; None: not reduced."""
-    attention_blocks: tuple[int, int, int] = (1, 2, 2)
+    attention_blocks: tuple[int, int, int] = (1, 1, 1)
     """Multi-size attention blocks in a row, fine to coarse."""
     token_grids: tuple[int, ...] = (4, 8)
     """Patches per side in each head of the attention; 1 is a head without attention."""
@@ -212,7 +212,9 @@ class ModelSettings(Section):
     def _heads_fit(self) -> "ModelSettings":
         heads = len(self.token_grids)
         if self.widths and any(2 * w % heads for w in self.widths):
-            raise ValueError(f"twice each of model.widths must be a multiple of the {heads} heads of model.token_grids")
+            raise ValueError(
+                f"twice each of model.widths must be a multiple of the {heads} heads of model.token_grids"
+            )
         return self
 
 
@@ -272,7 +274,7 @@ class Settings(Section):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"training": {"steps": 900, "minutes": 10.0}},
+    "quick": {"training": {"steps": 1000, "minutes": 10.0}},
     "standard": {},
     "paper": {
         "model": {
@@ -333,7 +335,9 @@ def _field(model: Any, name: str, key: str) -> Any:
     known = getattr(model, "model_fields", {})
     if name not in known:
         close = difflib.get_close_matches(key, _all_keys(), n=3, cutoff=0.4)
-        raise SettingsError(f"unknown setting {key!r}; did you mean {', '.join(close) or 'one of `protores settings`'}?")
+        raise SettingsError(
+            f"unknown setting {key!r}; did you mean {', '.join(close) or 'a key of settings.json'}?"
+        )
     return known[name].annotation
 
 
@@ -359,4 +363,6 @@ def _validate(values: Any) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         why = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"setting {where or 'values'}: {why}; it was {str(first['input'])[:60]!r}") from error
+        raise SettingsError(
+            f"setting {where or 'values'}: {why}; it was {str(first['input'])[:60]!r}"
+        ) from error

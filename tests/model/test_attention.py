@@ -15,8 +15,15 @@ def by_loops(qkv: torch.Tensor, grid: tuple[int, int], c: int) -> torch.Tensor:
     ph, pw = h // grid[0], w // grid[1]
     out = torch.zeros(b, c, h, w)
     for n in range(b):
-        cells = [(slice(i * ph, (i + 1) * ph), slice(j * pw, (j + 1) * pw)) for i in range(grid[0]) for j in range(grid[1])]
-        q, k, v = (torch.stack([qkv[n, part * c : (part + 1) * c, r, s].flatten() for r, s in cells]) for part in range(3))
+        cells = [
+            (slice(i * ph, (i + 1) * ph), slice(j * pw, (j + 1) * pw))
+            for i in range(grid[0])
+            for j in range(grid[1])
+        ]
+        q, k, v = (
+            torch.stack([qkv[n, part * c : (part + 1) * c, r, s].flatten() for r, s in cells])
+            for part in range(3)
+        )
         found = torch.softmax(q @ k.T / math.sqrt(q.shape[1]), dim=1) @ v
         for token, (r, s) in zip(found, cells, strict=True):
             out[n, :, r, s] = token.view(c, ph, pw)

@@ -35,7 +35,9 @@ def test_ignored_pixels_count_nowhere():
 
 
 def test_nothing_valid_is_no_loss_and_no_nan():
-    smooth, focal = segmentation_loss(torch.randn(1, 4, 4), torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool))
+    smooth, focal = segmentation_loss(
+        torch.randn(1, 4, 4), torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool)
+    )
     assert smooth == focal == 0
 
 

@@ -27,7 +27,9 @@ def test_logits_have_the_size_of_the_image(preset, size):
     assert torch.isfinite(logits).all()
 
 
-@pytest.mark.parametrize(("size", "nearest"), [((250, 256), "256x256"), ((64, 100), "64x96"), ((5, 5), "32x32")])
+@pytest.mark.parametrize(
+    ("size", "nearest"), [((250, 256), "256x256"), ((64, 100), "64x96"), ((5, 5), "32x32")]
+)
 def test_an_illegal_size_names_the_nearest_legal_one(size, nearest):
     net = network()
     with pytest.raises(SizeError, match=nearest):

@@ -11,14 +11,20 @@ from protores.model.prototypes import NO_SOURCE, Prototypes, gram_kmeans, gram_m
 
 
 def inertia(points: np.ndarray, clusters: np.ndarray) -> float:
-    return sum(float(((points[clusters == k] - points[clusters == k].mean(0)) ** 2).sum()) for k in np.unique(clusters))
+    return sum(
+        float(((points[clusters == k] - points[clusters == k].mean(0)) ** 2).sum())
+        for k in np.unique(clusters)
+    )
 
 
 def features(n: int, seed: int = 0, groups: int = 0) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     maps = [torch.randn(n, c, s, s, generator=generator) for c, s in ((6, 8), (8, 4), (10, 2))]
     if groups:
-        maps = [m + 5 * torch.randn(groups, *m.shape[1:], generator=generator)[torch.arange(n) % groups] for m in maps]
+        maps = [
+            m + 5 * torch.randn(groups, *m.shape[1:], generator=generator)[torch.arange(n) % groups]
+            for m in maps
+        ]
     return maps
 
 
@@ -38,7 +44,9 @@ def test_gram_matrix_is_that_of_the_centred_points(chunk):
 @pytest.mark.parametrize(("n", "d", "k"), [(60, 500, 6), (40, 2000, 10), (25, 30, 5)])
 def test_inertia_is_as_low_as_scikit_learns_on_the_maps(n, d, k):
     rng = np.random.default_rng(n)
-    points = (rng.normal(size=(n, d)) + 2 * rng.normal(size=(k, d))[rng.integers(k, size=n)]).astype(np.float32)
+    points = (rng.normal(size=(n, d)) + 2 * rng.normal(size=(k, d))[rng.integers(k, size=n)]).astype(
+        np.float32
+    )
     ours = gram_kmeans(gram_matrix(torch.from_numpy(points)), k, seed=0)
     theirs = KMeans(k, n_init=10, random_state=0).fit_predict(points)
     assert inertia(points, ours) <= inertia(points, theirs) * (1 + 1e-6)

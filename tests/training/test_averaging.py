@@ -28,7 +28,9 @@ def test_against_a_loop_and_back_again():
                 tensor.add_(torch.randn_like(tensor))
         averaged.update()
         decay = min(0.9, (1 + t) / (10 + t))
-        expected = {n: decay * expected[n] + (1 - decay) * x.detach() for n, x in trained_tensors(net).items()}
+        expected = {
+            n: decay * expected[n] + (1 - decay) * x.detach() for n, x in trained_tensors(net).items()
+        }
     live = {n: t.detach().clone() for n, t in trained_tensors(net).items()}
     with averaged.applied():
         for name, tensor in trained_tensors(net).items():

@@ -60,7 +60,9 @@ def test_outside_its_mask_an_image_is_its_source(images):
 def test_seen_images_as_they_are_have_no_source(images):
     batch = batches(images, seen_as_is=1.0)[0]
     assert (batch.source[4:6] == NO_SOURCE).all()
-    assert all(any(np.array_equal(image, defect) for defect in images[1]) for image in batch.images[:2].numpy())
+    assert all(
+        any(np.array_equal(image, defect) for defect in images[1]) for image in batch.images[:2].numpy()
+    )
 
 
 def test_without_seen_defects_their_share_is_simulated(images):

@@ -33,12 +33,16 @@ class MultiSizeAttention(nn.Module):
         self.join = conv_norm(width, width, kernel=3)
         hidden = int(width * expansion)
         self.feed = (
-            nn.Sequential(conv_norm(width, hidden), nn.ReLU(inplace=True), conv_norm(hidden, width)) if hidden else None
+            nn.Sequential(conv_norm(width, hidden), nn.ReLU(inplace=True), conv_norm(hidden, width))
+            if hidden
+            else None
         )
 
     def forward(self, x: Tensor) -> Tensor:
         heads = self.qkv(x).split(3 * self.head, dim=1)
-        x = x + F.relu(self.join(torch.cat([self._attend(h, g) for h, g in zip(heads, self.grids, strict=True)], 1)))
+        x = x + F.relu(
+            self.join(torch.cat([self._attend(h, g) for h, g in zip(heads, self.grids, strict=True)], 1))
+        )
         return x if self.feed is None else x + self.feed(x)
 
     def _attend(self, qkv: Tensor, grid: int) -> Tensor:
@@ -51,14 +55,20 @@ class MultiSizeAttention(nn.Module):
         tokens = qkv.permute(0, 2, 3, 1).reshape(b, rows, ph, columns, pw, 3, self.head)
         q, k, v = tokens.permute(5, 0, 1, 3, 2, 4, 6).reshape(3, b, 1, rows * columns, -1).unbind(0)
         out = F.scaled_dot_product_attention(q, k, v)
-        out = out.reshape(b, rows, columns, ph, pw, self.head).permute(0, 1, 3, 2, 4, 5).reshape(b, h, w, self.head)
+        out = (
+            out.reshape(b, rows, columns, ph, pw, self.head)
+            .permute(0, 1, 3, 2, 4, 5)
+            .reshape(b, h, w, self.head)
+        )
         return out.permute(0, 3, 1, 2)
 
 
 class Attention(nn.Module):
     """Blocks in a row at every scale; `blocks` may differ from scale to scale."""
 
-    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...], grids: tuple[int, ...], expansion: float):
+    def __init__(
+        self, widths: tuple[int, ...], blocks: tuple[int, ...], grids: tuple[int, ...], expansion: float
+    ):
         super().__init__()
         self.scales = nn.ModuleList(
             nn.Sequential(*(MultiSizeAttention(w, grids, expansion) for _ in range(n)))

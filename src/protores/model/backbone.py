@@ -80,14 +80,18 @@ def _create(name: str, pretrained: bool) -> FeatureListNet:
         if pretrained:
             raise WeightsError(_no_download(name)) from error
         close = timm.list_models(f"*{name.split('.')[0]}*")[:5]
-        raise SettingsError(f"backbone {name!r} is unknown to timm; did you mean {', '.join(close) or 'resnet18'}?") from error
+        raise SettingsError(
+            f"backbone {name!r} is unknown to timm; did you mean {', '.join(close) or 'resnet18'}?"
+        ) from error
     except Exception as error:  # timm's downloader raises whatever its transport does
         if pretrained:
             raise WeightsError(_no_download(name)) from error
         raise
     reductions = net.feature_info.reduction()
     if not isinstance(net, FeatureListNet) or not set(reductions) >= {*STRIDES, BOTTOM_STRIDE}:
-        raise SettingsError(f"backbone {name!r} has no plain stages at 1/4, 1/8, 1/16 and 1/32; use resnet18 or another ResNet")
+        raise SettingsError(
+            f"backbone {name!r} has no plain stages at 1/4, 1/8, 1/16 and 1/32; use resnet18 or another ResNet"
+        )
     return net
 
 
@@ -106,15 +110,25 @@ def load_weights(net: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> No
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a safetensors file; convert the weights with safetensors.torch.save_file") from error
+        raise WeightsError(
+            f"{path} is not a safetensors file; convert the weights with safetensors.torch.save_file"
+        ) from error
     own = net.state_dict()
     shared = [k for k in own if k in state]
     wrong = [k for k in shared if own[k].shape != state[k].shape]
     if wrong or not shared:
-        why = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, not {tuple(own[wrong[0]].shape)}" if wrong else "no key fits"
-        raise WeightsError(f"{path} belongs to another architecture ({why}); pass weights of the backbone in model.backbone")
+        why = (
+            f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, not {tuple(own[wrong[0]].shape)}"
+            if wrong
+            else "no key fits"
+        )
+        raise WeightsError(
+            f"{path} belongs to another architecture ({why}); pass weights of the backbone in model.backbone"
+        )
     net.load_state_dict({k: state[k] for k in shared}, strict=False)
-    missing = {k.split(".")[0] for k in own if k not in state and not k.endswith("num_batches_tracked")} - set(unused)
+    missing = {
+        k.split(".")[0] for k in own if k not in state and not k.endswith("num_batches_tracked")
+    } - set(unused)
     if missing:
         log.warning("%s has no %s: started at random", path.name, ", ".join(sorted(missing)))
 

@@ -26,7 +26,8 @@ class Reduction(nn.Module):
     def __init__(self, channels: tuple[int, ...], widths: tuple[int, ...]):
         super().__init__()
         self.scales = nn.ModuleList(
-            nn.Sequential(conv_norm(c, w), nn.ReLU(inplace=True)) for c, w in zip(channels, widths, strict=True)
+            nn.Sequential(conv_norm(c, w), nn.ReLU(inplace=True))
+            for c, w in zip(channels, widths, strict=True)
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:

@@ -21,7 +21,10 @@ class Residuals(nn.Module):
     def forward(self, features: list[Tensor], source: Tensor | None = None) -> list[Tensor]:
         """features: B x C x H x W per scale; source: see Prototypes. Returns the same shapes, values >= 0."""
         nearest = self.prototypes(features, source)
-        return [self._residual(s, feature, *found) for s, (feature, found) in enumerate(zip(features, nearest, strict=True))]
+        return [
+            self._residual(s, feature, *found)
+            for s, (feature, found) in enumerate(zip(features, nearest, strict=True))
+        ]
 
     def _residual(self, s: int, feature: Tensor, nearest: Tensor, gain: Tensor) -> Tensor:
         scale = gain.view(-1, 1, 1, 1)

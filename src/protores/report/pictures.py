@@ -68,7 +68,9 @@ def results(judgement: Judgement, threshold: float | None) -> Image:
         )
         for i in chosen
     ]
-    return result_sheet(entries, threshold, title="Of each kind the two hardest and the two easiest test images")
+    return result_sheet(
+        entries, threshold, title="Of each kind the two hardest and the two easiest test images"
+    )
 
 
 def overlay(image: Image, anomaly_map: NDArray[np.float32], threshold: float | None) -> Image:

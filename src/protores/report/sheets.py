@@ -47,9 +47,9 @@ def preview_sheet(
     rows = [
         Row("Good images", [Cell(fit(image, cell)) for image in good]),
         Row("Foreground: what lies outside is dark", [_foreground(i, mask, cell) for i, mask in pairs]),
-        Row("Simulated anomalies", [_outlined(*pair, cell) for pair in simulated]),
-        Row("Seen defects", [_outlined(*pair, cell) for pair in seen]),
-        Row("Extended anomalies, from the seen defects", [_outlined(*pair, cell) for pair in extended]),
+        *_wrapped("Simulated anomalies", simulated, cell, len(good)),
+        *_wrapped("Seen defects", seen, cell, len(good)),
+        *_wrapped("Extended anomalies, from the seen defects", extended, cell, len(good)),
     ]
     return sheet(rows, title, cell)
 
@@ -74,6 +74,12 @@ def result_sheet(
     ]
     key = Cell(colour_bar(160, 14), f"cyan: known   magenta: found   scale {low:.2g} to {high:.2g}")
     return sheet(rows, title, cell, key)
+
+
+def _wrapped(title: str, pairs: Sequence[Pair], cell: int, columns: int) -> list[Row]:
+    cells = [_outlined(*pair, cell) for pair in pairs]
+    starts = range(0, len(cells), max(1, columns))
+    return [Row("" if start else title, cells[start : start + max(1, columns)]) for start in starts]
 
 
 def _foreground(image: Image, mask: Mask, cell: int) -> Cell:

@@ -57,7 +57,9 @@ class PRNTraining(pl.LightningModule):
             torch.cat([maps[known].to(self.device), found])
             for maps, found in zip(self.normal, changed, strict=True)
         ]
-        logits = self._head(features, tuple(batch.masks.shape[1:]), batch.source if self.leave_one_out else None)
+        logits = self._head(
+            features, tuple(batch.masks.shape[1:]), batch.source if self.leave_one_out else None
+        )
         with torch.autocast(self.device.type, enabled=False):
             smooth, focal = segmentation_loss(logits, batch.masks.float(), batch.valid)
             loss = smooth + FOCAL_WEIGHT * focal
