@@ -96,7 +96,7 @@ def _create(name: str, pretrained: bool) -> FeatureListNet:
 
 
 def _no_download(name: str) -> str:
-    return f"the ImageNet weights of {name} could not be downloaded; pass a local file (--weights FILE) or --weights random"
+    return f"the ImageNet weights of {name} could not be downloaded; pass --weights FILE or --weights random"
 
 
 def load_weights(net: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:

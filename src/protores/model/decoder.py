@@ -45,7 +45,10 @@ class Decoder(nn.Module):
         self.head = nn.Conv2d(stages[0], self.cells**2, 3, padding=1)
 
     def forward(self, maps: list[Tensor], bottom: Tensor, size: tuple[int, ...]) -> Tensor:
-        """maps: B x C_s x H_s x W_s, fine to coarse; bottom: half as large again. Returns logits, B x H x W in float32, size = (H, W)."""
+        """maps: B x C_s x H_s x W_s, fine to coarse; bottom: half as large as the coarsest.
+
+        Returns logits, B x H x W in float32, size = (H, W).
+        """
         x = bottom
         for narrow, stage, skip in zip(self.narrow[::-1], self.stages[::-1], reversed(maps), strict=True):
             x = stage(torch.cat([upsample(narrow(x)), skip], dim=1))

@@ -64,11 +64,12 @@ class PRN(nn.Module):
 
 
 def check_size(size: tuple[int, ...]) -> tuple[int, int]:
-    """The size as it is. Raises SizeError, naming the nearest legal size, unless height and width are multiples of 32."""
+    """The size as it is. Raises SizeError, naming the nearest legal one, unless both sides are multiples of 32."""
     if any(side % BOTTOM_STRIDE or side <= 0 for side in size):
         legal = [max(1, round(side / BOTTOM_STRIDE)) * BOTTOM_STRIDE for side in size]
         raise SizeError(
-            f"input size {size[0]}x{size[1]} must be a multiple of {BOTTOM_STRIDE}; the nearest is {legal[0]}x{legal[1]}"
+            f"input size {size[0]}x{size[1]} must be a multiple of {BOTTOM_STRIDE}; "
+            f"the nearest is {legal[0]}x{legal[1]}"
         )
     return size[0], size[1]
 
