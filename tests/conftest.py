@@ -1,6 +1,7 @@
 """A toy product small enough to train on in seconds, drawn once for the whole suite."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,22 @@ def tiny_product(tmp_path_factory) -> Path:
     return toy.draw(
         tmp_path_factory.mktemp("toy") / "board", good=24, test_good=5, defects_per_kind=3, size=64
     )
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Settings that train on it in a second or two. Not to be changed."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_product, tmp_path_factory) -> Path:
+    """A run trained on it, once. Not to be changed."""
+    from protores import workflow
+
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    workflow.train(tiny_product, out, "quick", TINY)
+    return out
 
 
 @pytest.fixture

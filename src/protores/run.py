@@ -1,7 +1,6 @@
 """A run's folder: what is in it, written whole or not at all, and no pickle anywhere."""
 
 import json
-import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from protores.data.splits import Split
 from protores.errors import RunError
 from protores.model.network import PRN, build_network
 from protores.settings import Settings
-from protores.training.checkpoint import save_tensors
+from protores.training.checkpoint import save_tensors, write_whole
 from protores.training.fit import usable_cores, use_bf16
 
 LIBRARIES = ("protores", "torch", "torchvision", "timm", "lightning", "scikit-learn", "numpy", "opencv-python-headless")
@@ -65,7 +64,8 @@ class Run:
 
     @property
     def exists(self) -> bool:
-        return self.path.exists() and any(self.path.iterdir())
+        """Something is there, and be it a file in the folder's place."""
+        return self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir()))
 
     @property
     def is_complete(self) -> bool:
@@ -88,7 +88,10 @@ class Run:
         return Split.from_json(self._read(self.split))
 
     def read_metrics(self) -> dict[str, Any]:
-        return json.loads(self._read(self.metrics))
+        try:
+            return json.loads(self._read(self.metrics))
+        except json.JSONDecodeError as error:
+            raise RunError(f"{self.metrics} is not JSON; restore the file or train anew") from error
 
     def save_network(self, network: PRN) -> None:
         """Network, prototypes (in half precision) and running averages, under their names in the network."""
@@ -125,10 +128,8 @@ class Run:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes beside the file and renames."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    """Text in UTF-8, whole or not at all."""
+    write_whole(path, text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -17,7 +17,7 @@ from protores import toy
 from protores.data.check import Findings, inspect
 from protores.data.layouts import TEST, recognise
 from protores.data.splits import refuse_trained
-from protores.errors import RunError, SettingsError
+from protores.errors import RunError, SettingsError, SplitError
 from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold
 from protores.metrics.evaluation import Evaluation
 from protores.model.network import build_network, check_size
@@ -81,8 +81,11 @@ def train(
         progress.note(note)
     if resume and run.split.exists() and run.read_split().hash != product.split.hash:
         raise RunError(f"the images in {data} are not the ones {out} was begun with; train into another folder")
+    if not len(product.split.indices(TEST)):
+        raise SplitError(f"no image of {data} is left to test on; lower --seen or add test images")
     if run.is_complete:
         progress.note(f"{out} is finished already")
+        shutil.rmtree(run.work, ignore_errors=True)
         return evaluate(out, progress=progress)
     prepare_torch(settings.training, settings.seed)
     synthesizer = _synthesizer(product, settings)
@@ -90,7 +93,7 @@ def train(
     k = number_of_prototypes(images, settings.model.prototype_share, settings.model.prototype_cap)
     network = build_network(settings.model, settings.data.size, images, k)
     network.to(device(), memory_format=torch.channels_last)
-    with _writing(out):
+    with _writing(out, "free some space and go on with --resume"):
         run.create(settings, product.split)
         pictures.save(run.path / "preview.png", pictures.preview(product, synthesizer, settings.seed))
         outcome = _fit(run, network, product, synthesizer, settings, progress, began)
@@ -158,7 +161,7 @@ def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
     return train(data, out / "run", "quick", DEMO, progress=progress)
 
 
-DEMO: Overrides = {"model.weights": "random", "training.steps": 400, "training.minutes": 4}
+DEMO: Overrides = {"model.weights": "random", "training.steps": 300, "training.minutes": 3}
 
 
 def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: bool) -> Settings:
@@ -240,12 +243,12 @@ def _write_judgement(run: Run, judgement: Judgement, metrics: dict[str, Any]) ->
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path, when_full: str = "free some space and try again") -> Iterator[None]:
     """Says in one line what went wrong with a disk or a folder."""
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise RunError(f"the disk of {folder} is full; free some space and go on with --resume") from error
+            raise RunError(f"the disk of {folder} is full; {when_full}") from error
         name = error.filename or folder
         raise RunError(f"{os.fspath(name)}: {error.strerror or error}; check the path and its permissions") from error

@@ -59,7 +59,10 @@ class History(pl.Callback):
             return
         row: dict[str, Any] = {name: float(total) / self.counted for name, total in self.sums.items()}
         if not all(value == value for value in row.values()):
-            raise RunError(f"the loss is not a number at step {step}; lower training.learning_rate or use --set training.precision=f32")
+            raise RunError(
+                f"the loss is not a number at step {step}; train into another folder with a lower"
+                " training.learning_rate or --set training.precision=f32"
+            )
         rate = self.counted * len(batch.source) / (time.monotonic() - self.since)
         row |= {
             "step": step,
@@ -110,6 +113,12 @@ class Checkpoints(pl.Callback):
             trainer.should_stop = True
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
         while self._handlers:
             signal.signal(*self._handlers.popitem())
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
 from protores.errors import RunError
 from protores.training.averaging import trained_tensors
@@ -24,17 +24,26 @@ class Progress:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, str] | None = None) -> None:
-    """Writes beside the file and renames, so that the old or the new one is there, never half."""
+    """The old file or the new one is there, never half. Raises OSError where it cannot be written."""
+    write_whole(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata=meta))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes beside the file and renames; where that fails, nothing is left behind. Raises OSError."""
     part = path.with_name(path.name + ".part")
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part, metadata=meta)
-    os.replace(part, path)
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def save_checkpoint(path: Path, training: PRNTraining) -> None:
     """Weights, averages, optimiser state, step and time."""
     names = [name for name, p in training.network.named_parameters() if p.requires_grad]
     by_parameter = {p: name for name, p in training.network.named_parameters()}
-    tensors = {f"network.{name}": t for name, t in trained_tensors(training.network).items()}
+    tensors = {f"network.{name}": t for name, t in _changing(training.network).items()}
     tensors |= {f"average.{name}": t for name, t in training.averaged.average.items()}
     for parameter, state in training.optimizer.state.items():
         tensors |= {f"optimizer.{key}.{by_parameter[parameter]}": value for key, value in state.items()}
@@ -59,9 +68,10 @@ def load_checkpoint(path: Path, training: PRNTraining) -> None:
     state = load_file(path)
     try:
         with torch.no_grad():
-            for name, tensor in trained_tensors(training.network).items():
+            for name, tensor in _changing(training.network).items():
                 tensor.copy_(state[f"network.{name}"])
-                training.averaged.average[name].copy_(state[f"average.{name}"])
+            for name, tensor in training.averaged.average.items():
+                tensor.copy_(state[f"average.{name}"])
         for name, parameter in training.network.named_parameters():
             if parameter.requires_grad:
                 prefix, suffix = "optimizer.", f".{name}"
@@ -72,6 +82,12 @@ def load_checkpoint(path: Path, training: PRNTraining) -> None:
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{path} does not fit this run's settings; train anew into another folder") from error
     training.averaged.updates = meta["updates"]
+
+
+def _changing(network: nn.Module) -> dict[str, Tensor]:
+    """All that a step changes: what is averaged, and the counters of the norms."""
+    counters = {name: b for name, b in network.named_buffers() if name.endswith("num_batches_tracked")}
+    return trained_tensors(network) | counters
 
 
 def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
