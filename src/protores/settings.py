@@ -71,7 +71,7 @@ PhotometricOperation = Literal[
 
 
 class SynthesisSettings(Section):
-    """How anomalies are made from good images (method.md, "Making anomalies")."""
+    """How anomalies are made from good images (docs/method.md)."""
 
     textures: Path | None = None
     """Folder of images that fill simulated anomalies; None: drawn textures and the good images alone."""

@@ -1,8 +1,7 @@
 """Multi-scale prototypes: per scale, K-means over the whole feature maps of the normal images (figure 3).
 
 A prototype is a whole map, C x H x W. K-means needs only distances, so it runs on the N x N Gram matrix of the
-N images, exactly, however large the maps are. K = 10 % of the images, capped (method.md of the project's notes
-has the arithmetic; docs/method.md the choice of the cap).
+N images, exactly, however large the maps are. K = 10 % of the images, capped (docs/method.md).
 """
 
 from collections.abc import Sequence

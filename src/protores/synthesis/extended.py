@@ -1,4 +1,4 @@
-"""Extended anomalies: seen defects, changed in shape and look, pasted onto good images (method.md).
+"""Extended anomalies: seen defects, changed in shape and look, pasted onto good images (docs/method.md).
 
 A seen defect is kept as a small crop with its mask, one per group of spots, and all geometry together is one
 remap of that crop, so the cost goes with the defect's size and not with the image's.

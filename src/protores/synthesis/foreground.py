@@ -1,4 +1,4 @@
-"""Where the product is, found from good images without labels (method.md, "Foreground").
+"""Where the product is, found from good images without labels (docs/method.md).
 
 A product lying on a quiet background is an object; a product that fills the image is a texture, whose
 foreground is everywhere. The image's border tells: on objects it is quiet and of one colour, and what differs

@@ -1,4 +1,4 @@
-"""Perlin noise for the outlines of simulated anomalies (method.md, "Simulated anomalies").
+"""Perlin noise for the outlines of simulated anomalies (docs/method.md).
 
 Noise on a grid is a bilinear form in the gradients of the grid's nodes, so a whole image is four small matrix
 products, a hundred times faster than the usual per-pixel form.

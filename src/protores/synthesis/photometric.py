@@ -1,6 +1,6 @@
 """Photometric operations on uint8 RGB images by look-up tables and small filters, fast enough for training.
 
-The list is the one of method.md ("Extended anomalies"). Gray images stay gray under all of them.
+The list is in docs/method.md. Gray images stay gray under all of them.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Simulated anomalies, for defects that nobody has seen (method.md, "Simulated anomalies").
+"""Simulated anomalies, for defects that nobody has seen (docs/method.md).
 
 Perlin outlines filled with foreign textures or with the image's own shuffled patches are the literature's way
 and the main kind here. The others stand for what such blobs never look like: thin strips, misplaced
