@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -147,9 +149,6 @@ def main() -> None:
     except ModuleNotFoundError as error:
         print(f"protores: {error.name} is not installed; pip install 'protores[train]'", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("protores: stopped; the same command with --resume goes on if training had begun", file=sys.stderr)
-        sys.exit(130)
 
 
 OPTIONS = {
@@ -182,10 +181,17 @@ def _overrides(assignments: list[str] | None, **options: Any) -> dict[str, Any]:
     return overrides
 
 
-def _progress() -> Any:
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Progress on the console; Ctrl-C, which typer would swallow without a word, is answered here."""
     from protores.console import ConsoleProgress
 
-    return ConsoleProgress()
+    try:
+        with ConsoleProgress() as progress:
+            yield progress
+    except KeyboardInterrupt:
+        print("protores: stopped; the same command with --resume goes on if training had begun", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _say(text: str) -> None:

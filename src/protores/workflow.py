@@ -153,7 +153,7 @@ def predict(out: Path, images: Sequence[Path], into: Path, progress: Progress = 
 
 def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
     """Draws the toy product, checks, trains and judges: the main job from nothing, on any machine, offline."""
-    if out.exists() and any(out.iterdir()):
+    if Run(out).exists:
         raise RunError(f"{out} exists already; delete it or pass another --out")
     progress.note("the backbone starts at random here, so that nothing is downloaded; own products do better with --weights")
     with _writing(out):

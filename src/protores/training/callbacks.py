@@ -112,7 +112,8 @@ class Checkpoints(pl.Callback):
         if self.stopped or done:
             trainer.should_stop = True
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    # Before Lightning restores the handlers that it replaced: after it, its own would come back and stay.
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._restore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:

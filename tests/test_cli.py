@@ -1,0 +1,330 @@
+"""Every command by its words; every bad input is one line with its cure, exit code 2, and nothing half-written."""
+
+import errno
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from protores import cli, workflow
+from protores.report import sheet
+from protores.training import checkpoint
+from protores.training.fit import Interrupted
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """call("train", ...): the exit code, stdout and stderr of a command."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["protores", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return end.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def words(tiny) -> list[str]:
+    """The tiny settings as options of train."""
+    options = {k: v for k, v in tiny.items() if k != "split.seen"}
+    texts = {k: "null" if v is None else str(list(v) if isinstance(v, tuple) else v) for k, v in options.items()}
+    return [word for key, text in texts.items() for word in ("--set", f"{key}={text}")] + ["--preset", "quick"]
+
+
+@pytest.fixture
+def train(call, words, tiny_product, tmp_path):
+    """train(..., data=, out=): the command with the tiny settings; an option that is given twice counts last."""
+
+    def run(*more: object, data: Path = tiny_product, out: Path = tmp_path / "run"):
+        return call("train", data, "--out", out, *words, *more)
+
+    return run
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """refused(result, cure): exit code 2, one line with the cure, no traceback, no run."""
+
+    def check(result: tuple[int, str, str], *cures: str, out: Path | None = tmp_path / "run") -> None:
+        code, _, err = result
+        assert code == 2
+        told = [line for line in err.splitlines() if line.startswith("protores: ")]
+        assert len(told) == 1
+        assert err.splitlines()[-1] == told[0]
+        assert "Traceback" not in err
+        for cure in cures:
+            assert cure in told[0]
+        assert out is None or not out.exists()
+
+    return check
+
+
+@pytest.fixture
+def data(tiny_product, tmp_path) -> Path:
+    """A copy of the product, to be spoilt."""
+    return shutil.copytree(tiny_product, tmp_path / "data")
+
+
+# Commands that succeed
+
+
+def test_train_resume_evaluate_and_predict(call, train, words, tiny_product, tmp_path):
+    run = tmp_path / "run"
+    code, out, err = train("--seen", 4, "--seed", 1)
+    assert code == 0
+    assert "AUROC" in out
+    assert str(run / "metrics.json") in out
+    assert "images/s" in err
+    assert "loss" in err
+    assert train("--seen", 4, "--seed", 1, "--resume")[0] == 0
+    code, out, _ = call("evaluate", run)
+    assert code == 0
+    assert "pixel AP" in out
+    good = tiny_product / "test" / "good"
+    code, out, _ = call("predict", run, good, good / "000.png", "--out", tmp_path / "found")
+    assert code == 0
+    assert out.count(".png") == 6
+    assert len(list((tmp_path / "found").glob("*_overlay.png"))) == 6
+
+
+def test_check_names_the_layout_and_the_errors(call, data):
+    code, out, _ = call("check", data)
+    assert code == 0
+    assert "MVTec AD layout" in out
+    broken = data / "train" / "good" / "003.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    code, out, _ = call("check", data)
+    assert code == 1
+    assert f"error: {broken}: cut off" in out
+
+
+def test_preview(call, tiny_product, tmp_path):
+    code, out, _ = call(
+        "preview", tiny_product, "--out", tmp_path / "s.png", "--seen", 3, "--set", "data.size=[64, 64]"
+    )
+    assert code == 0
+    assert cv2.imread(str(tmp_path / "s.png")) is not None
+    assert str(tmp_path / "s.png") in out
+
+
+def test_options_are_settings(monkeypatch, call, tmp_path):
+    """Each option arrives under its setting's name; weights and textures as they are."""
+    asked = {}
+    monkeypatch.setattr(workflow, "train", lambda *args: asked.update(args=args) or (_ for _ in ()).throw(KeyError))
+    with pytest.raises(KeyError):
+        call(
+            *("train", "d", "--out", "r", "--preset", "paper", "--weights", "w.safetensors", "--textures", "t"),
+            *("--seen", 7, "--seen-kinds", "a,b", "--seed", 3, "--minutes", 2.5, "--resume", "--skip-bad"),
+            *("--set", "training.steps=9"),
+        )
+    folder, out, preset, overrides, resume, skip_bad, _ = asked["args"]
+    assert (folder, out, preset, resume, skip_bad) == (Path("d"), Path("r"), "paper", True, True)
+    assert overrides == {
+        "model.weights": "w.safetensors",
+        "synthesis.textures": Path("t"),
+        "split.seen": 7,
+        "split.seen_kinds": ("a", "b"),
+        "seed": 3,
+        "training.minutes": 2.5,
+        "training.steps": "9",
+    }
+
+
+@pytest.mark.parametrize("stop", [Interrupted("stopped at step 3; --resume goes on from there"), KeyboardInterrupt()])
+def test_a_stop_by_the_user_says_how_to_go_on(monkeypatch, train, stop):
+    def stopped(*args, **kwargs):
+        raise stop
+
+    monkeypatch.setattr(workflow, "train", stopped)
+    code, _, err = train()
+    assert code == 130
+    assert err.startswith("protores: stopped")
+    assert "--resume" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_what_is_not_installed_is_said(monkeypatch, train, refused):
+    def missing(*args, **kwargs):
+        raise ModuleNotFoundError("no timm", name="timm")
+
+    monkeypatch.setattr(workflow, "train", missing)
+    refused(train(), "timm is not installed; pip install 'protores[train]'")
+
+
+# Bad folders and images
+
+
+@pytest.mark.parametrize("command", ["check", "train", "preview"])
+def test_no_such_folder(call, refused, tmp_path, command):
+    out = [] if command == "check" else ["--out", tmp_path / "run"]
+    refused(call(command, tmp_path / "nowhere", *out), "no such folder; give the folder")
+
+
+@pytest.mark.parametrize("command", ["check", "train", "preview"])
+def test_empty_folder(call, refused, tmp_path, command):
+    (tmp_path / "empty").mkdir()
+    out = [] if command == "check" else ["--out", tmp_path / "run"]
+    refused(call(command, tmp_path / "empty", *out), "no images in this folder; put good images into")
+
+
+def test_no_good_images(train, refused, data):
+    shutil.rmtree(data / "train")
+    shutil.rmtree(data / "test" / "good")
+    refused(train(data=data), "no good images", "put some into train/good")
+
+
+def test_a_mask_of_another_size(train, refused, data):
+    mask = next((data / "ground_truth").rglob("*.png"))
+    mask.write_bytes(cv2.imencode(".png", np.full((10, 12), 255, np.uint8))[1].tobytes())
+    refused(train(data=data), str(mask), "12 x 10", "64 x 64", "export the mask at the image's size")
+
+
+def test_a_mask_without_its_image(train, refused, data):
+    image = next((data / "test").glob("[!g]*/*.png"))
+    image.unlink()
+    refused(train(data=data), f"{image.stem}_mask.png", "a mask without its image", "add the image or remove the mask")
+
+
+def test_a_truncated_image_is_named_and_left_out_with_skip_bad(train, refused, data, tmp_path):
+    broken = data / "train" / "good" / "003.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    refused(train(data=data), str(broken), "cut off")
+    code, _, err = train("--skip-bad", data=data)
+    assert code == 0
+    assert "003.png" in err.replace("\n", "")
+    assert (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_a_textures_folder_without_images(train, refused, tmp_path):
+    (tmp_path / "textures").mkdir()
+    refused(train("--textures", tmp_path / "textures"), "textures folder", "give a folder of pictures")
+    refused(train("--textures", tmp_path / "nowhere"), str(tmp_path / "nowhere"))
+
+
+# Bad wishes
+
+
+def test_more_seen_than_there_are(train, refused):
+    refused(train("--seen", 1000), "1000", "15")
+
+
+def test_unknown_seen_kinds(train, refused):
+    refused(train("--seen-kinds", "rust"), "no such kind: rust; there are ")
+
+
+@pytest.mark.parametrize(
+    ("options", "cures"),
+    [
+        (["--preset", "fast"], ["unknown preset 'fast'; choose quick, standard, paper"]),
+        (["--set", "training.step=3"], ["unknown setting 'training.step'; did you mean training.steps"]),
+        (["--set", "training.steps"], ["--set training.steps has no value; write --set key=value"]),
+        (["--set", "training.steps=many"], ["training.steps", "'many'"]),
+        (["--set", "seed=1", "--seed", "2"], ["--seed and --set seed contradict each other; pass one of them"]),
+        (["--set", "training.minutes=0"], ["training.minutes", "greater than 0"]),
+        (["--set", "data.size=[100, 64]"], ["100x64 must be a multiple of 32; the nearest is 96x64"]),
+        (["--set", "model.backbone=resnet1"], ["'resnet1' is unknown to timm; did you mean"]),
+    ],
+)
+def test_settings_that_cannot_be(train, refused, options, cures):
+    refused(train(*options), *cures)
+
+
+def test_weights_that_are_missing_or_anothers(call, words, refused, tiny_product, tmp_path):
+    words = [word for pair in zip(words[::2], words[1::2], strict=True) if "weights" not in pair[1] for word in pair]
+    save_file({"conv1.weight": torch.zeros(3, 3)}, tmp_path / "shape.safetensors")
+    save_file({"nothing": torch.zeros(3, 3)}, tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("these are no weights")
+    for name, cure in {
+        "nowhere": "no weights file",
+        "shape": "belongs to another architecture",
+        "none": "belongs to another architecture",
+        "text": "is not a safetensors file; convert",
+    }.items():
+        file = tmp_path / f"{name}.safetensors"
+        refused(call("train", tiny_product, "--out", tmp_path / "run", *words, "--weights", file), cure, file.name)
+
+
+# Runs that exist, disks that are full
+
+
+def test_an_existing_run(train, refused, tiny_run, tmp_path):
+    before = {path.name: path.read_bytes() for path in tiny_run.iterdir()}
+    refused(train(out=tiny_run), "exists already; go on with --resume", out=None)
+    refused(train("--resume", "--seed", 5, out=tiny_run), "other settings", "resume with the command", out=None)
+    assert {path.name: path.read_bytes() for path in tiny_run.iterdir()} == before
+    file = tmp_path / "a_file"
+    file.write_text("mine")
+    refused(train(out=file), "exists already", out=None)
+    refused(train("--resume", out=file), "is no run", out=None)
+    refused(train(out=file / "run"), "pass another --out", out=None)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_no_run(call, refused, tmp_path, tiny_product, command):
+    more = [tiny_product / "test" / "good", "--out", tmp_path / "found"] if command == "predict" else []
+    refused(call(command, tmp_path, *more), "is no run", "pass the folder that train wrote", out=tmp_path / "found")
+
+
+def test_predict_refuses_before_it_writes(call, refused, tiny_run, data, tmp_path):
+    good = data / "test" / "good"
+    broken = good / "003.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    (tmp_path / "empty").mkdir()
+    for images, cure in (
+        (good, "003.png"),
+        (tmp_path / "nowhere.png", "check the path"),
+        (tmp_path / "empty", "no images"),
+    ):
+        refused(call("predict", tiny_run, images, "--out", tmp_path / "found"), cure, out=tmp_path / "found")
+
+
+def test_a_folder_that_cannot_be_written(call, refused, tiny_run, tiny_product, tmp_path):
+    file = tmp_path / "a_file"
+    file.write_text("mine")
+    good = tiny_product / "test" / "good"
+    refused(call("predict", tiny_run, good, "--out", file), "check the path", out=None)
+    refused(call("predict", tiny_run, good, "--out", file / "found"), "check the path", out=None)
+    sized = ["--set", "data.size=[64, 64]"]
+    refused(call("preview", tiny_product, "--out", file / "s.png", *sized), "check the path", out=None)
+    refused(call("demo", "--out", file / "demo"), out=None)
+    refused(call("demo", "--out", file), "exists already", out=None)
+    assert file.read_text() == "mine"
+
+
+def full(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("at", ["checkpoint", "picture", "history"])
+def test_a_full_disk_leaves_a_run_that_resume_continues(train, refused, monkeypatch, tiny_product, tmp_path, at):
+    with monkeypatch.context() as patch:
+        if at == "checkpoint":
+            write = Path.write_bytes
+            patch.setattr(Path, "write_bytes", lambda p, c: full() if "checkpoint" in p.name else write(p, c))
+        elif at == "picture":
+            patch.setattr(sheet.os, "replace", full)
+            patch.setattr(checkpoint.os, "replace", full)
+        else:
+            patch.setattr("protores.training.callbacks.csv.DictWriter.writerow", full)
+        refused(train(), "disk of", "is full; free some space and go on with --resume", out=None)
+    left = [path.name for path in tmp_path.rglob("*") if path.suffix == ".part" or path.name.startswith(".")]
+    assert not left
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    if at != "picture":
+        assert train("--resume")[0] == 0
+        assert (tmp_path / "run" / "results.png").exists()
+
+
+def test_a_full_disk_for_predict(call, refused, monkeypatch, tiny_run, tiny_product, tmp_path):
+    monkeypatch.setattr(sheet.os, "replace", full)
+    result = call("predict", tiny_run, tiny_product / "test" / "good", "--out", tmp_path / "found")
+    refused(result, "is full; free some space and try again", out=None)

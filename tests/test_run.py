@@ -1,0 +1,67 @@
+"""A run's folder: half a file is never left, what is read is what was written, damage is named."""
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+
+from protores.errors import RunError
+from protores.run import Run, write_json, write_text
+from protores.training.checkpoint import save_tensors
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path, monkeypatch):
+    text, tensors = tmp_path / "a.txt", tmp_path / "a.safetensors"
+    write_text(text, "old")
+    save_tensors(tensors, {"a": torch.zeros(3)})
+    before = tensors.read_bytes()
+
+    def write_half(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="No space"):
+        write_text(text, "new")
+    with pytest.raises(OSError, match="No space"):
+        save_tensors(tensors, {"a": torch.ones(3)})
+    assert text.read_text() == "old"
+    assert tensors.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "a.safetensors"}
+
+
+def test_text_and_json_are_utf8(tmp_path):
+    write_json(tmp_path / "a.json", {"größe": "µm"})
+    assert (tmp_path / "a.json").read_bytes() == '{\n  "größe": "µm"\n}\n'.encode()
+
+
+def test_what_counts_as_existing(tmp_path):
+    assert not Run(tmp_path / "nowhere").exists
+    (tmp_path / "empty").mkdir()
+    assert not Run(tmp_path / "empty").exists
+    (tmp_path / "empty" / "file").write_text("x")
+    assert Run(tmp_path / "empty").exists
+    assert Run(tmp_path / "empty" / "file").exists
+
+
+def test_the_network_is_read_as_it_was_written(tiny_run, tmp_path):
+    run = Run(tiny_run)
+    network = run.load_network(run.read_settings())
+    assert not network.training
+    copy = Run(tmp_path)
+    copy.save_network(network)
+    assert copy.model.read_bytes() == run.model.read_bytes()
+
+
+def test_settings_and_split_are_read_as_they_were_written(tiny_run):
+    run = Run(tiny_run)
+    assert run.settings.read_text() == run.read_settings().model_dump_json(indent=2) + "\n"
+    assert run.split.read_text() == run.read_split().to_json() + "\n"
+
+
+def test_an_unfinished_run_has_no_network(tiny_run, tmp_path):
+    settings = Run(tiny_run).read_settings()
+    with pytest.raises(RunError, match="no trained model; finish it with .*--resume"):
+        Run(tmp_path).load_network(settings)
