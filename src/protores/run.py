@@ -124,7 +124,9 @@ class Run:
         try:
             return path.read_text(encoding="utf-8")
         except OSError as error:
-            raise RunError(f"{self.path} is no run ({path.name} is missing); pass the folder that train wrote") from error
+            raise RunError(
+                f"{self.path} is no run ({path.name} is missing); pass the folder that train wrote"
+            ) from error
 
 
 def write_text(path: Path, text: str) -> None:

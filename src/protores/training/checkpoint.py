@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -42,7 +43,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def save_checkpoint(path: Path, training: PRNTraining) -> None:
     """Weights, averages, optimiser state, step and time."""
     names = [name for name, p in training.network.named_parameters() if p.requires_grad]
-    by_parameter = {p: name for name, p in training.network.named_parameters()}
+    by_parameter: dict[Tensor, str] = {p: name for name, p in training.network.named_parameters()}
     tensors = {f"network.{name}": t for name, t in _changing(training.network).items()}
     tensors |= {f"average.{name}": t for name, t in training.averaged.average.items()}
     for parameter, state in training.optimizer.state.items():
@@ -94,7 +95,7 @@ def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
     return value if key.startswith("optimizer.step.") else value.to(parameter.device)
 
 
-def _meta(path: Path) -> dict[str, float]:
+def _meta(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as file:
             return json.loads(file.metadata()["progress"])
