@@ -59,8 +59,8 @@ def run(preset: str, product: str, seen: int, seed: int) -> dict[str, object]:
 def readme(preset: str, rows: list[dict]) -> None:
     """Puts the table between the markers of README.md."""
     lines = [
-        f"`protores train` with `--preset {preset}`, seed {rows[0]['seed']}, on 2 CPU cores; percent; averaged weights of the",
-        "last step, seen defects out of the test set. `benchmarks/quick.py` made it, "
+        f"`protores train` with `--preset {preset}`, seed {rows[0]['seed']}, on 2 CPU cores; percent; averaged weights",
+        "of the last step, seen defects out of the test set. `benchmarks/quick.py` made it, "
         f"`benchmarks/results/{preset}_accuracy.json` has the rest.",
         "",
         "| product | seen | image AUROC | pixel AUROC | PRO | pixel AP | training, s | peak memory, GB |",

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from protores.errors import RunError
-from protores.run import Run, write_json, write_text
+from protores.files import write_json, write_text
+from protores.run import Run
 from protores.training.checkpoint import save_tensors
 
 

@@ -19,15 +19,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder: MVTec AD, BTAD, DAGM, KolektorSDD2, or good/ and bad/.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec AD, BTAD, DAGM, KolektorSDD2, or good/ and bad/.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that train wrote.")]
 Preset = Annotated[str, typer.Option(help="quick, standard or paper.")]
 Weights = Annotated[str | None, typer.Option(metavar="imagenet|random|FILE", help="Start of the backbone.")]
 Textures = Annotated[Path | None, typer.Option(metavar="DIR", help="Images that fill simulated anomalies.")]
-Seen = Annotated[int | None, typer.Option(min=0, help="Defect images that training may see.  [default: 10, or half of them]")]
+Seen = Annotated[
+    int | None, typer.Option(min=0, help="Defect images that training may see.  [default: 10, or half of them]")
+]
 SeenKinds = Annotated[str | None, typer.Option(metavar="A,B", help="Kinds they are drawn from; others stay unseen.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn.  [default: 0]")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. training.steps=500.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. training.steps=500.")
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")]
 
 
@@ -39,7 +43,8 @@ def demo(out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("dem
     with _progress() as progress:
         figures = workflow.demo(out, progress)
     _show(figures)
-    _say(f"results   {out / 'run' / 'results.png'}\nfigures   {out / 'run' / 'metrics.json'}\npreview   {out / 'run' / 'preview.png'}")
+    for what, name in (("results", "results.png"), ("figures", "metrics.json"), ("preview", "preview.png")):
+        _say(f"{what}   {out / 'run' / name}")
 
 
 @app.command()
@@ -105,7 +110,9 @@ def train(
 @app.command()
 def evaluate(
     run: RunFolder,
-    data: Annotated[Path | None, typer.Option(help="Another folder to judge on; default: the run's own test images.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Another folder to judge on; default: the run's own test images.")
+    ] = None,
 ) -> None:
     """Judge a run on its test images, or on another folder."""
     from protores import workflow

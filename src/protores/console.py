@@ -50,7 +50,7 @@ class ConsoleProgress(Progress):
         self.bars.stop()
 
     def note(self, message: str) -> None:
-        self.console.print(message, highlight=False, markup=False)
+        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     def track(self, what: str, done: float, total: float, detail: str = "") -> None:
         if not self.console.is_terminal:

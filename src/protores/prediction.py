@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from protores.data.folders import images_in
 from protores.data.image import fit_box, read_image, read_mask, resize_image, resize_mask
 from protores.errors import DataError
+from protores.files import write_text
 from protores.model.network import PRN
 from protores.model.scoring import score_images
 from protores.progress import Progress
 from protores.report import pictures
-from protores.run import write_text
 from protores.settings import Settings
 
 

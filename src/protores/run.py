@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 from protores import settings as settings_module
 from protores.data.splits import Split
 from protores.errors import RunError
+from protores.files import write_json, write_text
 from protores.model.network import PRN, build_network
 from protores.settings import Settings
-from protores.training.checkpoint import save_tensors, write_whole
+from protores.training.checkpoint import save_tensors
 from protores.training.fit import usable_cores, use_bf16
 
 LIBRARIES = ("protores", "torch", "torchvision", "timm", "lightning", "scikit-learn", "numpy", "opencv-python-headless")
@@ -127,15 +128,6 @@ class Run:
             raise RunError(
                 f"{self.path} is no run ({path.name} is missing); pass the folder that train wrote"
             ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Text in UTF-8, whole or not at all."""
-    write_whole(path, text.encode())
-
-
-def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def environment(settings: Settings) -> dict[str, Any]:

@@ -327,7 +327,8 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
     for section in sections:
         fields = _field(fields, section, key)
         at = at.setdefault(section, {})
-    _field(fields, name, key)
+    if key == "preset" or hasattr(_field(fields, name, key), "model_fields"):
+        raise SettingsError(f"{key!r} is not one value; choose presets by --preset, and set keys like training.steps")
     at[name] = _parsed(value) if isinstance(value, str) else value
 
 

@@ -18,6 +18,7 @@ from protores.data.check import Findings, inspect
 from protores.data.layouts import TEST, recognise
 from protores.data.splits import refuse_trained
 from protores.errors import RunError, SettingsError, SplitError
+from protores.files import write_json
 from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold
 from protores.metrics.evaluation import Evaluation
 from protores.model.network import build_network, check_size
@@ -26,7 +27,7 @@ from protores.prediction import Prediction, predict_images
 from protores.product import Product, open_product, read_store, select
 from protores.progress import Progress
 from protores.report import pictures
-from protores.run import Run, write_json
+from protores.run import Run
 from protores.settings import DataSettings, Settings
 from protores.synthesis.synthesizer import Synthesizer
 from protores.training.features import extract_features
@@ -155,7 +156,7 @@ def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
     """Draws the toy product, checks, trains and judges: the main job from nothing, on any machine, offline."""
     if Run(out).exists:
         raise RunError(f"{out} exists already; delete it or pass another --out")
-    progress.note("the backbone starts at random here, so that nothing is downloaded; own products do better with --weights")
+    progress.note("the backbone starts at random, so that nothing is downloaded; own products do better with --weights")
     with _writing(out):
         data = toy.draw(out / "toy")
     return train(data, out / "run", "quick", DEMO, progress=progress)
@@ -190,7 +191,13 @@ def _synthesizer(product: Product, settings: Settings) -> Synthesizer:
 
 
 def _fit(
-    run: Run, network: Any, product: Product, synthesizer: Synthesizer, settings: Settings, progress: Progress, began: float
+    run: Run,
+    network: Any,
+    product: Product,
+    synthesizer: Synthesizer,
+    settings: Settings,
+    progress: Progress,
+    began: float,
 ) -> Outcome:
     """Prototypes, then the training; leaves the averaged weights in the network."""
     good, seen = product.role("train"), product.role("seen")

@@ -93,9 +93,9 @@ def make_split(
 
     With has_test, test images are the layout's, less the seen and all exact copies (same pixels) of images
     that train or calibrate. Without, settings.test of the good images and all unseen defects are. Copies of a
-    good image share its role. settings.seen of None is
-    USUAL_SEEN, or half of what there is if that is less. Seen defects need a mask that is not empty; they come from the layout's
-    train part where that has defects (DAGM, KolektorSDD2: its other defects are then excluded). N seen are
+    good image share its role. settings.seen of None is USUAL_SEEN, or half of what there is if that is less.
+    Seen defects need a mask that is not empty; they come from the layout's train part where that has defects (DAGM,
+    KolektorSDD2: its other defects are then excluded). N seen are
     N different images, as many of each kind as can be; calibration takes its share out of these N.
     Raises SplitError: no good images to train from, unknown kinds, more seen than there are.
     """

@@ -1,6 +1,5 @@
 """The pictures of a run: which images are shown, and in what order."""
 
-import os
 from pathlib import Path
 
 import cv2
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protores.data.sample import GOOD
+from protores.files import write_whole
 from protores.judgement import Judgement
 from protores.product import Product
 from protores.report import heatmap
@@ -83,6 +83,4 @@ def overlay(image: Image, anomaly_map: NDArray[np.float32], threshold: float | N
 
 def save_map(path: Path, anomaly_map: NDArray[np.float32]) -> None:
     """The map as a 16-bit gray PNG, 65535 = 1, written whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(cv2.imencode(".png", np.round(anomaly_map * 65535).astype(np.uint16))[1].tobytes())
-    os.replace(part, path)
+    write_whole(path, cv2.imencode(".png", np.round(anomaly_map * 65535).astype(np.uint16))[1].tobytes())

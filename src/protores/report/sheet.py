@@ -1,7 +1,5 @@
 """Contact sheets: rows of pictures with captions on a light page, drawn with OpenCV alone."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from protores.files import write_whole
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -66,17 +66,8 @@ def fit(image: Image, width: int) -> Image:
 def save(path: Path, image: Image) -> None:
     """Write a PNG, beside its place first and then moved there: never half a picture. Raises OSError."""
     pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".png")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(cv2.imencode(".png", pixels)[1].tobytes())
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    write_whole(path, cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def ascii_text(text: str) -> str:

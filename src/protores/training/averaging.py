@@ -10,9 +10,7 @@ from torch import Tensor, nn
 def trained_tensors(network: nn.Module) -> dict[str, Tensor]:
     """The parameters that have a gradient, and the running statistics beside them, by name."""
     tensors = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    running = {
-        name: b for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))
-    }
+    running = {name: b for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))}
     return tensors | running
 
 

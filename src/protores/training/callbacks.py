@@ -31,7 +31,12 @@ class History(pl.Callback):
     """
 
     def __init__(
-        self, path: Path, progress: Progress, validate: Callable[[], dict[str, float | None]], start: int, every: int = 10
+        self,
+        path: Path,
+        progress: Progress,
+        validate: Callable[[], dict[str, float | None]],
+        start: int,
+        every: int = 10,
     ):
         self.path, self.progress, self.validate, self.every = path, progress, validate, every
         rows = []

@@ -1,7 +1,6 @@
 """What an interrupted training needs to go on, as safetensors: no pickle, written whole or not at all."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from protores.errors import RunError
+from protores.files import write_whole
 from protores.training.averaging import trained_tensors
 from protores.training.module import PRNTraining
 
@@ -27,17 +27,6 @@ class Progress:
 def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, str] | None = None) -> None:
     """The old file or the new one is there, never half. Raises OSError where it cannot be written."""
     write_whole(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata=meta))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the file and renames; where that fails, nothing is left behind. Raises OSError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def save_checkpoint(path: Path, training: PRNTraining) -> None:

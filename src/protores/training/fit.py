@@ -23,7 +23,6 @@ from protores.training.loader import Batches, make_loader
 from protores.training.module import PRNTraining
 from protores.training.schedule import Schedule
 
-
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Numbers of mallopt's parameters in glibc's malloc.h."""
 
@@ -56,8 +55,9 @@ def fit(
 ) -> Outcome:
     """Trains `network` in place and leaves the averaged weights in it.
 
-    normal: features of the good images (features.py). checkpoint: where the state is kept; if the file exists, training goes on from it. seconds: time that the
-    training may take, None for no bound. Raises Interrupted on Ctrl-C or SIGTERM, after saving the state.
+    normal: features of the good images (features.py). checkpoint: where the state is kept; if the file exists,
+    training goes on from it. seconds: time that the training may take, None for no bound.
+    Raises Interrupted on Ctrl-C or SIGTERM, after saving the state.
     """
     before = read_progress(checkpoint) if checkpoint.exists() else None
     start = before.step if before else 0

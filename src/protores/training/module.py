@@ -54,12 +54,9 @@ class PRNTraining(pl.LightningModule):
         known = batch.source[:normal].cpu()
         changed = self._encode(batch.images.permute(0, 3, 1, 2).float() / 255)
         features = [
-            torch.cat([maps[known].to(self.device), found])
-            for maps, found in zip(self.normal, changed, strict=True)
+            torch.cat([maps[known].to(self.device), found]) for maps, found in zip(self.normal, changed, strict=True)
         ]
-        logits = self._head(
-            features, tuple(batch.masks.shape[1:]), batch.source if self.leave_one_out else None
-        )
+        logits = self._head(features, tuple(batch.masks.shape[1:]), batch.source if self.leave_one_out else None)
         with torch.autocast(self.device.type, enabled=False):
             smooth, focal = segmentation_loss(logits, batch.masks.float(), batch.valid)
             loss = smooth + FOCAL_WEIGHT * focal

@@ -1,0 +1,27 @@
+"""Files that are there whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes beside the file and renames; where that fails, nothing is left behind. Raises OSError."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Text in UTF-8."""
+    write_whole(path, text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON that a person can read."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
