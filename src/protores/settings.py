@@ -189,9 +189,9 @@ class ModelSettings(Section):
     """In training, take an image's own share out of its prototype, as it will be for images never seen."""
     residual: Literal["log", "squared"] = "log"
     """Squared differences as they are, or log(1 + difference / its mean over normal images)."""
-    widths: tuple[int, int, int] | None = (16, 32, 64)
+    widths: tuple[int, int, int] | None = (32, 64, 64)
     """Channels per scale that 1x1 convolutions reduce features and residuals to; None: not reduced."""
-    attention_blocks: tuple[int, int, int] = (1, 1, 1)
+    attention_blocks: tuple[int, int, int] = (0, 1, 1)
     """Multi-size attention blocks in a row, fine to coarse."""
     token_grids: tuple[int, ...] = (4, 8)
     """Patches per side in each head of the attention; 1 is a head without attention."""
