@@ -12,8 +12,6 @@ import torch
 from safetensors.torch import save_file
 
 from protores import cli, workflow
-from protores.report import sheet
-from protores.training import checkpoint
 from protores.training.fit import Interrupted
 
 
@@ -304,27 +302,23 @@ def full(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("at", ["checkpoint", "picture", "history"])
+@pytest.mark.parametrize("at", ["checkpoint", "preview", "history"])
 def test_a_full_disk_leaves_a_run_that_resume_continues(train, refused, monkeypatch, tiny_product, tmp_path, at):
     with monkeypatch.context() as patch:
-        if at == "checkpoint":
-            write = Path.write_bytes
-            patch.setattr(Path, "write_bytes", lambda p, c: full() if "checkpoint" in p.name else write(p, c))
-        elif at == "picture":
-            patch.setattr(sheet.os, "replace", full)
-            patch.setattr(checkpoint.os, "replace", full)
-        else:
+        if at == "history":
             patch.setattr("protores.training.callbacks.csv.DictWriter.writerow", full)
+        else:
+            write = Path.write_bytes
+            patch.setattr(Path, "write_bytes", lambda p, c: full() if at in p.name else write(p, c))
         refused(train(), "disk of", "is full; free some space and go on with --resume", out=None)
     left = [path.name for path in tmp_path.rglob("*") if path.suffix == ".part" or path.name.startswith(".")]
     assert not left
     assert not (tmp_path / "run" / "model.safetensors").exists()
-    if at != "picture":
-        assert train("--resume")[0] == 0
-        assert (tmp_path / "run" / "results.png").exists()
+    assert train("--resume")[0] == 0
+    assert (tmp_path / "run" / "results.png").exists()
 
 
 def test_a_full_disk_for_predict(call, refused, monkeypatch, tiny_run, tiny_product, tmp_path):
-    monkeypatch.setattr(sheet.os, "replace", full)
+    monkeypatch.setattr("protores.files.os.replace", full)
     result = call("predict", tiny_run, tiny_product / "test" / "good", "--out", tmp_path / "found")
     refused(result, "is full; free some space and try again", out=None)

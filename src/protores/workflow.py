@@ -162,7 +162,7 @@ def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
     return train(data, out / "run", "quick", DEMO, progress=progress)
 
 
-DEMO: Overrides = {"model.weights": "random", "training.steps": 300, "training.minutes": 3}
+DEMO: Overrides = {"model.weights": "random", "training.steps": 300, "training.minutes": 2.5}
 
 
 def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: bool) -> Settings:

@@ -203,7 +203,16 @@ def test_errors_say_what_there_is():
     with pytest.raises(SplitError, match="no good images to train from; put"):
         make_split(records(0, 5, dent=3), True, UNSEEN, 0, ROOT)
     with pytest.raises(SplitError, match="10 seen .* 0 can train .*use --seen 0"):
-        make_split(records(20), False, SplitSettings(), 0, ROOT)
+        make_split(records(20), False, SplitSettings(seen=10), 0, ROOT)
+
+
+def test_seen_by_default_are_ten_or_half_of_what_there_is():
+    def seen(*args, **kinds):
+        return len(make_split(records(*args, **kinds), True, SplitSettings(), 0, ROOT).indices("seen"))
+
+    assert seen(30, 5, dent=20, scratch=15) == 10
+    assert seen(30, 5, dent=4, scratch=3) == 3
+    assert seen(30, 5) == 0
 
 
 def test_json_round_trip_and_a_changed_file_is_refused():

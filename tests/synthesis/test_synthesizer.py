@@ -4,6 +4,7 @@ import pickle
 from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -45,7 +46,8 @@ def test_built_twice_it_is_the_same(
 
 def test_workers_draw_the_same(synthesizer: Synthesizer, grid: np.ndarray) -> None:
     tasks = [(synthesizer, grid[0], index) for index in range(6)]
-    with get_context("spawn").Pool(1) as pool:
+    cv2.setNumThreads(1)  # a forked process hangs on the threads that OpenCV had in this one
+    with get_context("fork").Pool(1) as pool:
         assert pool.starmap(draw, tasks) == [draw(*task) for task in tasks]
 
 
