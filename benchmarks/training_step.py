@@ -26,7 +26,7 @@ from protores.product import open_product
 from protores.progress import Progress
 from protores.synthesis.synthesizer import Synthesizer
 from protores.training.features import extract_features
-from protores.training.fit import prepare_torch, use_bf16
+from protores.training.fit import one_blas_thread, prepare_torch, use_bf16
 from protores.training.loader import Batches
 from protores.training.module import PRNTraining
 from protores.training.schedule import Schedule
@@ -92,13 +92,14 @@ def step(number: int) -> None:
         training.averaged.update()
 
 
-step(0)
-parts.clear()
-whole = []
-for number in range(1, arguments.steps + 1):
-    start = time.perf_counter()
-    step(number)
-    whole.append(time.perf_counter() - start)
+with one_blas_thread():
+    step(0)
+    parts.clear()
+    whole = []
+    for number in range(1, arguments.steps + 1):
+        start = time.perf_counter()
+        step(number)
+        whole.append(time.perf_counter() - start)
 
 network.eval()
 with torch.no_grad(), FlopCounterMode(display=False) as counter:

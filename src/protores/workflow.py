@@ -24,7 +24,7 @@ from protores.metrics.evaluation import Evaluation
 from protores.model.network import build_network, check_size
 from protores.model.prototypes import number_of_prototypes
 from protores.prediction import Prediction, predict_images
-from protores.product import Product, open_product, read_store, select
+from protores.product import Images, Product, open_product, read_store, select
 from protores.progress import Progress
 from protores.report import pictures
 from protores.run import Run
@@ -97,10 +97,10 @@ def train(
     with _writing(out, "free some space and go on with --resume"):
         run.create(settings, product.split)
         pictures.save(run.path / "preview.png", pictures.preview(product, synthesizer, settings.seed))
-        outcome = _fit(run, network, product, synthesizer, settings, progress, began)
+        calibration = calibration_images(product, synthesizer, settings.seed)
+        outcome = _fit(run, network, product, synthesizer, calibration, settings, progress, began)
         run.save_network(network)
         trained = run.load_network(settings).to(device())
-        calibration = calibration_images(product, synthesizer, settings.seed)
         threshold = pick_threshold(trained, calibration, settings) if calibration else None
         judgement = judge(trained, product.role(TEST), settings, product.seen_kinds, progress)
         metrics = judgement.figures.to_dict() | {
@@ -195,13 +195,13 @@ def _fit(
     network: Any,
     product: Product,
     synthesizer: Synthesizer,
+    calibration: Images | None,
     settings: Settings,
     progress: Progress,
     began: float,
 ) -> Outcome:
     """Prototypes, then the training; leaves the averaged weights in the network."""
     good, seen = product.role("train"), product.role("seen")
-    calibration = calibration_images(product, synthesizer, settings.seed)
     bf16 = use_bf16(settings.training)
     at = time.monotonic()
     features = extract_features(

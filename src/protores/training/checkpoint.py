@@ -31,7 +31,6 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, str] | 
 
 def save_checkpoint(path: Path, training: PRNTraining) -> None:
     """Weights, averages, optimiser state, step and time."""
-    names = [name for name, p in training.network.named_parameters() if p.requires_grad]
     by_parameter: dict[Tensor, str] = {p: name for name, p in training.network.named_parameters()}
     tensors = {f"network.{name}": t for name, t in _changing(training.network).items()}
     tensors |= {f"average.{name}": t for name, t in training.averaged.average.items()}
@@ -41,7 +40,6 @@ def save_checkpoint(path: Path, training: PRNTraining) -> None:
         "step": training.step,
         "elapsed": training.schedule.elapsed,
         "updates": training.averaged.updates,
-        "parameters": len(names),
     }
     save_tensors(path, tensors, {"progress": json.dumps(meta)})
 
