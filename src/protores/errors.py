@@ -7,7 +7,8 @@ ProtoresError                 the command line prints its message and exits with
 ├── SettingsError             an unknown preset or key, a value out of range, a contradiction
 ├── SizeError                 an input size that the network cannot divide
 ├── WeightsError              a weights file that is missing or fits nothing
-└── RunError                  a run folder that exists, is incomplete, or cannot be written
+├── RunError                  a run folder that exists, is incomplete, or cannot be written
+└── BundleError               a bundle that is missing, damaged, changed, or wrongly edited; an export that is refused
 """
 
 
@@ -41,3 +42,7 @@ class WeightsError(ProtoresError):
 
 class RunError(ProtoresError):
     """A run folder exists already, is incomplete, or cannot be written."""
+
+
+class BundleError(ProtoresError):
+    """A bundle is missing, damaged, changed or wrongly edited, or cannot be exported as asked."""
