@@ -30,7 +30,7 @@ parser.add_argument("--k", type=int, default=26)
 arguments = parser.parse_args()
 
 files = sorted((SHARED / "data/mvtec_ad/grid/train/good").glob("*.png"))[: arguments.images]
-images = np.stack([resize_image(read_image(file), (256, 256))[0] for file in files])
+images = np.stack([resize_image(read_image(file), (256, 256)) for file in files])
 backbone, _ = Backbone.load("resnet18", str(SHARED / "weights/resnet18_tv_in1k_to_layer3.safetensors"))
 backbone.to(memory_format=torch.channels_last)
 with tempfile.TemporaryDirectory() as folder:

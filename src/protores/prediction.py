@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protores.data.folders import images_in
-from protores.data.image import fit_box, read_image, read_mask, resize_image, resize_mask
+from protores.data.image import fit_box, read_image, read_mask, resize_image, valid_pixels
 from protores.errors import DataError
 from protores.files import write_text
 from protores.model.network import PRN
@@ -55,9 +55,11 @@ def predict_images(
     predictions = []
     for done, (path, name) in enumerate(zip(files, names, strict=True), start=1):
         image = read_image(path, depth)
-        small, inside = resize_image(image, settings.data.size, settings.data.keep_aspect)
-        valid = _valid(image.shape, inside, ignored, settings)
-        maps, scores = score_images(network, small[None], settings.model.score_top, valid[None])
+        small = resize_image(image, settings.data.size, settings.data.keep_aspect)
+        valid = valid_pixels(image.shape, settings.data.size, settings.data.keep_aspect, ignored)
+        maps, scores = score_images(
+            network, small[None], settings.model.score_top, None if valid is None else valid[None]
+        )
         full = full_size(maps[0], image.shape, settings)
         pictures.save_map(into / f"{name}_map.png", full)
         overlay = into / f"{name}_overlay.png"
@@ -78,20 +80,6 @@ def full_size(anomaly_map: NDArray[np.float32], shape: tuple[int, ...], settings
     top, left, height, width = fit_box(shape, settings.data.size, settings.data.keep_aspect)
     inside = anomaly_map[top : top + height, left : left + width]
     return cv2.resize(inside, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-
-
-def _valid(
-    shape: tuple[int, ...],
-    inside: NDArray[np.bool_] | None,
-    ignored: NDArray[np.uint8] | None,
-    settings: Settings,
-) -> NDArray[np.bool_]:
-    """Where the resized image counts, as in ImageStore: not in a filled border, nor where `ignored` is set."""
-    valid = np.ones(settings.data.size, bool) if inside is None else inside
-    if ignored is not None:
-        top, left, height, width = fit_box(shape, settings.data.size, settings.data.keep_aspect)
-        valid[top : top + height, left : left + width] &= resize_mask(ignored, (height, width)) == 0
-    return valid
 
 
 def _files(images: Sequence[Path]) -> list[Path]:

@@ -5,18 +5,22 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protores.data.image import (
+    compose,
     decode_image,
     fit_box,
+    network_input,
     probe_bit_depth,
     read_image,
     read_mask,
     resize_image,
     resize_mask,
     to_rgb,
+    valid_pixels,
 )
 from protores.errors import UnreadableImage
 
@@ -214,27 +218,63 @@ def test_fit_box_is_inside_centred_and_touches_two_sides(height: int, width: int
 
 def test_resize_averages_areas_when_shrinking():
     image = RNG.integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    small, valid = resize_image(image, (20, 20))
+    small = resize_image(image, (20, 20))
     expected = image.reshape(20, 3, 20, 4, 3).mean((1, 3))
-    assert valid is None
     assert np.abs(small - expected).max() <= 0.5 + 1e-6
 
 
 def test_resize_averages_along_the_axis_that_shrinks_while_the_other_grows():
     stripes = np.zeros((10, 80), np.uint8)
     stripes[:, ::4] = 200
-    mixed, _ = resize_image(stripes, (20, 20))
+    mixed = resize_image(stripes, (20, 20))
     np.testing.assert_array_equal(mixed, np.full((20, 20), 50))
 
 
 def test_keeping_the_aspect_fills_with_the_border_and_says_where():
     image = np.tile(np.arange(40, dtype=np.uint8)[:, None, None], (1, 20, 3))
-    filled, valid = resize_image(image, (40, 60), keep_aspect=True)
+    filled, valid = resize_image(image, (40, 60), True), valid_pixels(image.shape, (40, 60), True)
     assert valid is not None
     assert valid.sum() == 40 * 20
     np.testing.assert_array_equal(filled[valid].reshape(40, 20, 3), image)
     np.testing.assert_array_equal(filled[:, 0], filled[:, 20])
     np.testing.assert_array_equal(filled[:, -1], filled[:, 39])
+
+
+def test_everything_is_valid_without_a_filled_border_or_masks():
+    assert valid_pixels((60, 80, 3), (20, 20)) is None
+
+
+@pytest.mark.parametrize("keep_aspect", [False, True])
+def test_what_is_ignored_and_what_lies_outside_the_region_of_interest_is_not_valid(keep_aspect: bool):
+    ignore, roi = np.zeros((8, 8), np.uint8), np.zeros((40, 20), np.uint8)
+    ignore[:, 6:] = 1
+    roi[20:] = 1
+    expected = np.zeros((32, 64), bool)
+    expected[16:, slice(24, 36) if keep_aspect else slice(0, 48)] = True
+    np.testing.assert_array_equal(valid_pixels((100, 50), (32, 64), keep_aspect, ignore, roi), expected)
+
+
+def test_the_networks_input_has_the_bits_that_torch_would_give():
+    images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    found = torch.from_numpy(network_input(images))
+    assert torch.equal(found, torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
+
+
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_an_array_is_read_as_a_file_of_it_would_be(channels: int | None):
+    shape = (20, 30) if channels is None else (20, 30, channels)
+    pixels = RNG.integers(0, 256, shape, dtype=np.uint8)
+    composed = compose(pixels[::-1, ::-1], "frame")
+    options = {"photometric": "rgb"} if channels in (3, 4) else {"photometric": "minisblack", "planarconfig": "contig"}
+    file = tiff(pixels[::-1, ::-1].squeeze(), **(options if channels and channels > 1 else {}))
+    np.testing.assert_array_equal(composed.pixels, decode_image(file, Path("a.tif")).pixels)
+    assert composed.channels == (channels or 1)
+
+
+@pytest.mark.parametrize("pixels", [GRAY / 255, GRAY[None, None], GRAY[:0], np.dstack([GRAY] * 5)])
+def test_an_array_that_is_no_image_is_refused(pixels: np.ndarray):
+    with pytest.raises(UnreadableImage, match="frame: (holds float64|has)"):
+        compose(pixels, "frame")
 
 
 def test_plain_shapes_keep_their_area_and_place():

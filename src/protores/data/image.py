@@ -45,8 +45,19 @@ def decode_image(data: bytes, path: Path) -> Decoded:
         pixels = _decode(data)
     except Damaged as error:
         raise UnreadableImage(f"{path}: {error}; {_CURE}") from error
+    return compose(pixels, path)
+
+
+def compose(pixels: np.ndarray, name: Path | str) -> Decoded:
+    """An image as an array: H x W or H x W x 1 to 4 (gray, gray and alpha, RGB, RGBA), uint8 or uint16.
+
+    Raises UnreadableImage, with the name in its message, for any other.
+    """
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise UnreadableImage(f"{path}: holds {pixels.dtype} values; save it as 8- or 16-bit gray or colour")
+        raise UnreadableImage(f"{name}: holds {pixels.dtype} values; save it as 8- or 16-bit gray or colour")
+    if pixels.ndim not in (2, 3) or not pixels.size:
+        raise UnreadableImage(f"{name}: has the shape {pixels.shape}; give height x width (x channels), none of them 0")
+    pixels = np.ascontiguousarray(pixels)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if channels == 1:
         pixels = pixels.reshape(pixels.shape[:2])
@@ -55,7 +66,7 @@ def decode_image(data: bytes, path: Path) -> Decoded:
     elif channels == 4:
         pixels = _on_black(pixels[..., :3], pixels[..., 3:])
     elif channels > 4:
-        raise UnreadableImage(f"{path}: has {channels} channels; save it as gray, RGB or RGBA")
+        raise UnreadableImage(f"{name}: has {channels} channels; save it as gray, RGB or RGBA")
     return Decoded(pixels, channels)
 
 
@@ -137,23 +148,48 @@ def fit_box(shape: tuple[int, ...], size: tuple[int, int], keep_aspect: bool) ->
     return (size[0] - box[0]) // 2, (size[1] - box[1]) // 2, *box
 
 
-def resize_image(
-    image: np.ndarray, size: tuple[int, int], keep_aspect: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
+def resize_image(image: np.ndarray, size: tuple[int, int], keep_aspect: bool = False) -> np.ndarray:
     """Resize an image (H x W or H x W x C) to size = (height, width).
 
-    Returns it and, with keep_aspect, which of its pixels are the image (bool, height x width): the rest is
-    filled by repeating the border. Averages over areas where it shrinks, bilinear where it grows.
+    Averages over areas where it shrinks, bilinear where it grows. With keep_aspect the rest is filled by
+    repeating the border; valid_pixels says which that is.
     """
     top, left, height, width = fit_box(image.shape, size, keep_aspect)
     resized = _resample(image, height, width)
     if not keep_aspect:
-        return resized, None
+        return resized
     bottom, right = size[0] - top - height, size[1] - left - width
-    filled = cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    return cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REPLICATE)
+
+
+def valid_pixels(
+    shape: tuple[int, ...],
+    size: tuple[int, int],
+    keep_aspect: bool = False,
+    ignore: np.ndarray | None = None,
+    roi: np.ndarray | None = None,
+) -> np.ndarray | None:
+    """Where an image of this shape (H x W (x C)) counts once resized to size: bool, height x width; None: everywhere.
+
+    Not in a border that was filled, nor where ignore is set, and only where roi is set. Both are uint8 {0, 1}
+    of any size and stretched over the image.
+    """
+    if not keep_aspect and ignore is None and roi is None:
+        return None
+    top, left, height, width = fit_box(shape, size, keep_aspect)
     valid = np.zeros(size, bool)
-    valid[top : top + height, left : left + width] = True
-    return filled, valid
+    box = valid[top : top + height, left : left + width]
+    box[:] = True
+    if ignore is not None:
+        box &= resize_mask(ignore, (height, width)) == 0
+    if roi is not None:
+        box &= resize_mask(roi, (height, width)) == 1
+    return valid
+
+
+def network_input(images: np.ndarray) -> np.ndarray:
+    """Resized images, uint8 RGB N x H x W x 3, as the network takes them: float32 N x 3 x H x W in [0, 1]."""
+    return np.divide(images, np.float32(255), dtype=np.float32).transpose(0, 3, 1, 2)
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int], keep_aspect: bool = False) -> np.ndarray:

@@ -16,12 +16,12 @@ import numpy as np
 
 from protores.data.image import (
     decode_image,
-    fit_box,
     read_bytes,
     read_mask,
     resize_image,
     resize_mask,
     to_rgb,
+    valid_pixels,
 )
 from protores.data.sample import Sample
 from protores.errors import DataError, UnreadableImage
@@ -149,14 +149,11 @@ class ImageStore:
                 if not skip_bad:
                     raise
                 return Skipped(samples[index], str(error))
-            images[index], inside = resize_image(loaded.image, size, keep_aspect)
+            images[index] = resize_image(loaded.image, size, keep_aspect)
             if loaded.mask is not None:
                 masks[index] = resize_mask(loaded.mask, size, keep_aspect)
-            if valid is not None and inside is not None:
-                valid[index] = inside
-            if valid is not None and ignored is not None:
-                box = fit_box(loaded.image.shape, size, keep_aspect)
-                _clear(valid[index], ignored, box)
+            if valid is not None:
+                valid[index] = valid_pixels(loaded.image.shape, size, keep_aspect, ignored)
             return loaded.record
 
         results = in_parallel(fill, range(len(samples)), threads, progress)
@@ -193,8 +190,3 @@ def in_parallel(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return results
-
-
-def _clear(valid: np.ndarray, ignored: np.ndarray, box: tuple[int, int, int, int]) -> None:
-    top, left, height, width = box
-    valid[top : top + height, left : left + width] &= resize_mask(ignored, (height, width)) == 0

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from protores.data.image import network_input
 from protores.model.network import PRN
 
 
@@ -30,8 +31,8 @@ def score_images(
     device = next(network.parameters()).device
     maps, scores = [], []
     for start in range(0, len(images), batch_size):
-        batch = torch.from_numpy(images[start : start + batch_size]).to(device).permute(0, 3, 1, 2)
-        found = torch.sigmoid(network(batch.float() / 255))
+        batch = torch.from_numpy(network_input(images[start : start + batch_size]))
+        found = torch.sigmoid(network(batch.to(device)))
         if valid is not None:
             found = found * torch.from_numpy(valid[start : start + batch_size]).to(device)
         maps.append(found.cpu().numpy())
