@@ -48,7 +48,7 @@ assert not {"torch", "cv2", "numpy", "onnxruntime"} & set(sys.modules)"""
 def test_every_decision_can_be_edited_by_hand(folder, edit):
     (folder / "roi.png").write_bytes(b"an image")
     for key, value in {
-        "map_threshold": 0.5, "good_below": 0, "bad_above": 0.75, "min_area": 2.5, "unit": "mm2", "mm_per_px": 0.1,
+        "map_threshold": 0.5, "bad_above": 0.75, "good_below": 0, "min_area": 2.5, "unit": "mm2", "mm_per_px": 0.1,
         "roi": "roi.png", "calibration": {"anything": [1, None, {"a": True}]},
     }.items():  # fmt: skip
         edit(f"decision.{key}", value)
@@ -66,6 +66,7 @@ def test_every_decision_can_be_edited_by_hand(folder, edit):
         ("decision.map_threshold", 1.5, "decision.map_threshold: .*less than or equal to 1"),
         ("decision.map_threshold", "0.5", "decision.map_threshold: .*valid number"),
         ("decision.good_below", 0.9, "decision: good_below lies above bad_above; write the smaller"),
+        ("decision.good_below", None, "decision: only one of good_below and bad_above is set; set both"),
         ("decision.min_area", -1, "decision.min_area: .*greater than or equal to 0; it was '-1'"),
         ("decision.min_area", float("nan"), "decision.min_area: .*finite"),
         ("decision.unit", "mm2", "decision: unit is mm2 without a scale; set mm_per_px"),
@@ -89,6 +90,7 @@ def test_every_decision_can_be_edited_by_hand(folder, edit):
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_cure(folder, edit, key, value, told):
     edit("decision.bad_above", 0.8)
+    edit("decision.good_below", 0.2)
     edit(key, value)
     with pytest.raises(BundleError, match=told) as refusal:
         Contract.read(folder)

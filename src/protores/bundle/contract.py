@@ -122,9 +122,9 @@ class Decision(Part):
     map_threshold: Unit | None = None
     """Map values from here up outline regions; None: no regions."""
     good_below: Unit | None = None
-    """Scores below are good; None: none is."""
+    """Scores below are good."""
     bad_above: Unit | None = None
-    """Scores above are bad; None: none is. Between the two a person looks again; both None: no verdict."""
+    """Scores above are bad; between the two a person looks again. Both None: there is no verdict."""
     min_area: float = Field(0.0, ge=0.0)
     """Area of the smallest region that counts, in `unit`, at the size of the original image."""
     unit: Literal["px", "mm2"] = "px"
@@ -139,6 +139,8 @@ class Decision(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (self.good_below is None) != (self.bad_above is None):
+            raise ValueError("only one of good_below and bad_above is set; set both, or both to null")
         if self.good_below is not None and self.bad_above is not None and self.good_below > self.bad_above:
             raise ValueError("good_below lies above bad_above; write the smaller threshold as good_below")
         if self.unit == "mm2" and self.mm_per_px is None:
