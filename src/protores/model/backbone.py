@@ -37,7 +37,7 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
         self.eval().requires_grad_(False)
-        _fold_batch_norm(self.stages)
+        _fold_checked(self.stages)
 
     @classmethod
     def load(cls, name: str = "resnet18", weights: str = "random", bottom: bool = False):
@@ -133,13 +133,13 @@ def load_weights(net: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> No
         log.warning("%s has no %s: started at random", path.name, ", ".join(sorted(missing)))
 
 
-def _fold_batch_norm(module: nn.Module) -> None:
+def _fold_checked(module: nn.Module) -> None:
     """Folds every batch norm that directly follows a convolution into it; refuses to change the output."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         probe = torch.randn(1, 3, 64, 64)
     before = _run(module, probe)
-    _fold(module)
+    fold_batch_norm(module)
     after = _run(module, probe)
     if not torch.allclose(before, after, rtol=1e-3, atol=1e-3 * float(before.abs().max())):
         raise SettingsError("this backbone's batch norm cannot be folded; use resnet18 or another ResNet")
@@ -152,14 +152,15 @@ def _run(modules: nn.Module, x: Tensor) -> Tensor:
     return x
 
 
-def _fold(module: nn.Module) -> None:
+def fold_batch_norm(module: nn.Module) -> None:
+    """The same without a check, in place: for modules in eval mode that run their children in order."""
     children = list(module.named_children())
     for (name, child), (next_name, follower) in zip(children, children[1:], strict=False):
         if isinstance(child, nn.Conv2d) and type(follower) is nn.BatchNorm2d:
             setattr_in(module, name, fuse_conv_bn_eval(child, follower))
             setattr_in(module, next_name, nn.Identity())
     for _, child in module.named_children():
-        _fold(child)
+        fold_batch_norm(child)
 
 
 def setattr_in(module: nn.Module, name: str, child: nn.Module) -> None:
