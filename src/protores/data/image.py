@@ -36,7 +36,7 @@ class Decoded:
     channels: int
 
 
-def decode_image(data: bytes, path: Path) -> Decoded:
+def decode_image(data: bytes, path: Path | str) -> Decoded:
     """Decode the bytes of the image file at path (used in messages only).
 
     Raises UnreadableImage where they are empty, cut off, no image, or neither 8- nor 16-bit integers.

@@ -1,0 +1,99 @@
+"""How an image is inspected: all that a contract says but the network itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protores.bundle.contract import Contract, Decision, Image, Score
+from protores.data.image import compose, decode_image, network_input, read_bytes, read_mask, to_rgb
+from protores.decision.regions import find_regions
+from protores.decision.verdict import Thresholds, decide
+from protores.runtime.engine import Engine
+from protores.runtime.result import Result
+from protores.runtime.score import image_score
+from protores.runtime.view import Mask, Size, Tiles, Tiling, View, Whole
+
+Source = str | Path | bytes | NDArray[Any]
+"""An image: a file, the bytes of one, or an array H x W (x 1 to 4), uint8 or uint16, its channels in RGB(A) order."""
+
+BATCH = 8
+"""Most images or tiles that go through the network at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image on its way to the network: uint8 RGB H x W x 3, and its views N x height x width x 3."""
+
+    image: NDArray[np.uint8]
+    views: NDArray[np.uint8]
+
+    @property
+    def size(self) -> Size:
+        return self.image.shape[0], self.image.shape[1]
+
+
+class Procedure:
+    """The steps from an image to its result: prepare, run, finish. Each may run in several threads.
+
+    image, score, decision: of a contract. ignore, roi: the decision's masks, uint8 {0, 1} of any size.
+    tiling: None: images are resized whole.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        score: Score,
+        decision: Decision,
+        ignore: Mask = None,
+        roi: Mask = None,
+        tiling: Tiling | None = None,
+    ):
+        self.image, self.score, self.decision, self.tiling = image, score, decision, tiling
+        self.thresholds = Thresholds.of(decision.good_below, decision.bad_above)
+        self.view: View = Tiles(image.size, tiling) if tiling else Whole(image.size, image.keep_aspect)
+        self._valid = lru_cache(4)(lambda size: self.view.valid(size, ignore, roi))
+
+    @classmethod
+    def of_bundle(cls, folder: Path, contract: Contract, tiling: Tiling | None = None) -> Self:
+        """As a bundle has it. Raises UnreadableImage for its masks."""
+        names = contract.decision.ignore, contract.decision.roi
+        ignore, roi = (None if name is None else read_mask(folder / name) for name in names)
+        return cls(contract.image, contract.score, contract.decision, ignore, roi, tiling)
+
+    def prepare(self, image: Source) -> Prepared:
+        """Decodes an image and resizes or cuts it. Raises UnreadableImage."""
+        if isinstance(image, (str, Path)):
+            decoded = decode_image(read_bytes(Path(image)), image)
+        elif isinstance(image, (bytes, bytearray, memoryview)):
+            decoded = decode_image(bytes(image), "image")
+        else:
+            decoded = compose(np.asarray(image), "image")
+        rgb = to_rgb(decoded.pixels, self.image.bit_depth)
+        return Prepared(rgb, self.view.cut(rgb))
+
+    def run(self, engine: Engine, images: Sequence[Prepared]) -> list[NDArray[np.float32]]:
+        """The engine's map of each image; of tiles the joined one."""
+        views = np.concatenate([image.views for image in images])
+        maps = np.concatenate(
+            [engine(network_input(views[start : start + BATCH])) for start in range(0, len(views), BATCH)]
+        )
+        ends = np.cumsum([len(image.views) for image in images])[:-1]
+        return [self.view.join(own, image.size) for image, own in zip(images, np.split(maps, ends), strict=True)]
+
+    def finish(self, size: Size, network_map: NDArray[np.float32]) -> Result:
+        """Score, regions and verdict of an image of this height and width."""
+        valid = self._valid(size)
+        if valid is not None:
+            network_map = network_map * valid
+        found = Result(size, image_score(network_map, self.score.top), network_map, self.view.box(size))
+        threshold = self.decision.map_threshold
+        if threshold is not None and network_map.max() >= threshold:  # else enlarging it finds nothing either
+            mm = self.decision.mm_per_px
+            least = self.decision.min_area / (mm**2 if mm and self.decision.unit == "mm2" else 1)
+            found = replace(found, regions=find_regions(found.map, threshold, least, mm))
+        return replace(found, verdict=decide(found.score, self.thresholds, found.regions))
