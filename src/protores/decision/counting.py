@@ -21,7 +21,7 @@ def without_specks(anomaly_map: NDArray[np.float32], map_threshold: float, least
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(outlined, connectivity=8, ltype=cv2.CV_32S)
     small = statistics[:, cv2.CC_STAT_AREA] < least
     small[0] = False
-    return np.where(small[labels], np.float32(0), anomaly_map)
+    return np.where(small[np.asarray(labels, np.intp)], np.float32(0), anomaly_map)
 
 
 def pixels_of(min_area: float, unit: AreaUnit, mm_per_px: float | None, image: float, inside: float) -> float:
