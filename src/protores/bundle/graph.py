@@ -21,6 +21,11 @@ class Deployed(nn.Module):
         super().__init__()
         self.network = network
 
+    @property
+    def prototypes(self) -> int:
+        """How many there are at the finest scale."""
+        return len(self.network.residuals.prototypes.maps_0)
+
     def forward(self, image: Tensor) -> Tensor:
         return torch.sigmoid(self.network(image))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protores.bundle.contract import Contract
+from protores.bundle.quiet import import_quietly
 from protores.errors import BundleError
 from protores.machine import usable_cores
 
@@ -47,6 +48,11 @@ def open_engine(folder: Path, contract: Contract, runtime: str | None = None, th
         raise BundleError(f"{folder}: {chosen} cannot run the model ({reason}); export it anew") from error
 
 
+def runtimes_for(contract: Contract) -> list[Runtime]:
+    """The runtimes that can run the bundle's model and are installed, the fastest first."""
+    return [name for name in _able(contract) if find_spec(name)]
+
+
 class ONNXRuntimeEngine:
     """ONNX Runtime on the CPU."""
 
@@ -76,9 +82,7 @@ class OpenVINOEngine:
     name = "openvino"
 
     def __init__(self, model: Path, contract: Contract, threads: int):
-        import openvino
-
-        core = openvino.Core()
+        core = import_quietly("openvino").Core()
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": OPENVINO_PRECISIONS[contract.model.precision],
@@ -92,8 +96,12 @@ class OpenVINOEngine:
         return found[self.output].copy()
 
 
+def _able(contract: Contract) -> tuple[Runtime, ...]:
+    return RUNTIMES if contract.model.format == "onnx" else ("openvino",)
+
+
 def _choose(contract: Contract, runtime: str | None) -> Runtime:
-    able: tuple[Runtime, ...] = RUNTIMES if contract.model.format == "onnx" else ("openvino",)
+    able = _able(contract)
     if runtime is None:
         runtime = next((name for name in able if find_spec(name)), able[-1])
     for name in RUNTIMES:
