@@ -58,7 +58,12 @@ def calibration_images(product: Product, synthesizer: Synthesizer, seed: int) ->
     if not good:
         return None
     drawn = [
-        synthesizer.simulated(own.images[i], None, np.random.default_rng((seed, CALIBRATION, i)))
+        synthesizer.simulated(
+            own.images[i],
+            None,
+            np.random.default_rng((seed, CALIBRATION, i)),
+            None if own.valid is None else own.valid[i],
+        )
         for i in good
     ]
     return Images(

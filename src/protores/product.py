@@ -85,6 +85,7 @@ def read_store(
         settings.keep_aspect,
         settings.bit_depth or 16,
         settings.ignore,
+        settings.roi,
         skip_bad=skip_bad,
         progress=lambda done, total: progress.track("reading images", done, total),
     )

@@ -35,7 +35,9 @@ class DataSettings(Section):
     bit_depth: Literal[8, 10, 12, 14, 16] | None = None
     """Bits that 16-bit files really use; None: found from the good images."""
     ignore: Path | None = None
-    """Image whose non-zero pixels count nowhere: neither in the loss, nor in a score or metric."""
+    """Image whose non-zero pixels count nowhere: neither in synthesis and loss, nor in a score, metric or verdict."""
+    roi: Path | None = None
+    """Region of interest: image outside whose non-zero pixels nothing counts, likewise."""
 
 
 class SplitSettings(Section):

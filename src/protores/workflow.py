@@ -179,14 +179,15 @@ def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: b
 
 
 def _synthesizer(product: Product, settings: Settings) -> Synthesizer:
-    seen = product.role("seen")
+    good, seen = product.role("train"), product.role("seen")
     return Synthesizer(
-        product.role("train").images,
+        good.images,
         seen.images,
-        seen.masks,
+        seen.masks if seen.valid is None else seen.masks * seen.valid,
         settings.synthesis.textures,
         settings.synthesis,
         settings.seed,
+        good.valid,
     )
 
 

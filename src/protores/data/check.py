@@ -96,7 +96,7 @@ def inspect(
     records = [result for result in results if isinstance(result, Record)]
     problems = [result for result in results if isinstance(result, Problem)]
     problems += _orphans(found)
-    problems += _unreadable_ignore(settings)
+    problems += _unreadable_masks(settings)
     problems += [*_masks(records), *_copies(records), *_variety(records, settings), *_amount(dataset)]
     order = ("error", "warning", "note")
     return Findings(
@@ -133,12 +133,14 @@ def _orphans(found: Survey) -> Iterator[Problem]:
         yield Problem("error", path, "a mask without its image", "add the image or remove the mask")
 
 
-def _unreadable_ignore(settings: DataSettings) -> Iterator[Problem]:
-    if settings.ignore is not None:
+def _unreadable_masks(settings: DataSettings) -> Iterator[Problem]:
+    for path in (settings.ignore, settings.roi):
+        if path is None:
+            continue
         try:
-            read_mask(settings.ignore)
+            read_mask(path)
         except DataError as error:
-            yield _as_problem(error, settings.ignore)
+            yield _as_problem(error, path)
 
 
 def _masks(records: Sequence[Record]) -> Iterator[Problem]:

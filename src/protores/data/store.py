@@ -106,7 +106,7 @@ class ImageStore:
 
     images uint8 RGB N x H x W x 3; masks uint8 {0, 1} N x H x W, zeros for good images and for those without
     a mask; has_mask bool N; valid bool N x H x W or None: False where nothing counts (a border that
-    was filled, the ignore image).
+    was filled, the ignore image, outside the region of interest).
     """
 
     records: tuple[Record, ...]
@@ -127,20 +127,23 @@ class ImageStore:
         keep_aspect: bool,
         bit_depth: int,
         ignore: Path | None = None,
+        roi: Path | None = None,
         skip_bad: bool = False,
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> "ImageStore":
         """Read and resize every sample to size = (height, width) in a pool of threads.
 
-        ignore is an image whose non-zero pixels count nowhere; it is stretched over each image. Raises
-        UnreadableImage for the first file (in order) that cannot be read, unless skip_bad, and DataError
-        for a mask of another size than its image.
+        ignore is an image whose non-zero pixels count nowhere, roi one whose non-zero pixels alone count; both are
+        stretched over each image. Raises UnreadableImage for the first file (in order) that cannot be read, unless
+        skip_bad, and DataError for a mask of another size than its image.
         """
         images = np.empty((len(samples), *size, 3), np.uint8)
         masks = np.zeros((len(samples), *size), np.uint8)
         ignored = None if ignore is None else read_mask(ignore)
-        valid = np.ones((len(samples), *size), bool) if keep_aspect or ignored is not None else None
+        of_interest = None if roi is None else read_mask(roi)
+        partly = keep_aspect or ignored is not None or of_interest is not None
+        valid = np.ones((len(samples), *size), bool) if partly else None
 
         def fill(index: int) -> Record | Skipped:
             try:
@@ -153,7 +156,7 @@ class ImageStore:
             if loaded.mask is not None:
                 masks[index] = resize_mask(loaded.mask, size, keep_aspect)
             if valid is not None:
-                valid[index] = valid_pixels(loaded.image.shape, size, keep_aspect, ignored)
+                valid[index] = valid_pixels(loaded.image.shape, size, keep_aspect, ignored, of_interest)
             return loaded.record
 
         results = in_parallel(fill, range(len(samples)), threads, progress)
