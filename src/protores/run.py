@@ -8,11 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from protores import settings as settings_module
+from protores.bundle.contract import Decision, sha256_of
+from protores.data.image import read_mask
 from protores.data.splits import Split
 from protores.errors import RunError
 from protores.files import write_json, write_text
@@ -22,6 +27,9 @@ from protores.training.checkpoint import save_tensors
 from protores.training.fit import usable_cores, use_bf16
 
 LIBRARIES = ("protores", "torch", "torchvision", "timm", "lightning", "scikit-learn", "numpy", "opencv-python-headless")
+
+
+Mask = NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,11 @@ class Run:
     @property
     def environment(self) -> Path:
         return self.path / "environment.json"
+
+    @property
+    def decision(self) -> Path:
+        """Thresholds, masks and areas, once `protores calibrate` has set them."""
+        return self.path / "decision.json"
 
     @property
     def work(self) -> Path:
@@ -93,6 +106,35 @@ class Run:
             return json.loads(self._read(self.metrics))
         except json.JSONDecodeError as error:
             raise RunError(f"{self.metrics} is not JSON; restore the file or train anew") from error
+
+    def read_decision(self, settings: Settings) -> tuple[Decision, Mask, Mask]:
+        """What is decided by, with the ignore and region-of-interest masks (uint8 {0, 1} of any size, or None).
+
+        Before calibration: the threshold that outlines, and the masks of training. Raises RunError for a file that is
+        no decision, DataError for masks that cannot be read.
+        """
+        if not self.decision.exists():
+            masks = settings.data.ignore, settings.data.roi
+            threshold = self.read_metrics().get("map_threshold")
+            return Decision(map_threshold=threshold), *(None if path is None else read_mask(path) for path in masks)
+        try:
+            decision = Decision.model_validate_json(self._read(self.decision))
+        except ValidationError as error:
+            raise RunError(f"{self.decision} is no decision; delete it and run `protores calibrate` again") from error
+        names = decision.ignore, decision.roi
+        return decision, *(None if name is None else read_mask(self.path / name) for name in names)
+
+    def facts(self) -> dict[str, Any]:
+        """What the run depends on and how it went, for people."""
+        split, metrics = self.read_split(), self.read_metrics()
+        trained = {key: metrics.get(key) for key in ("steps", "seconds", "images_per_second")}
+        return {
+            "split": {"images": split.counts, "notes": list(split.notes), "sha256": split.hash},
+            "training": trained,
+            "machine": json.loads(self._read(self.environment)),
+            "settings": json.loads(self._read(self.settings)),
+            "files": {path.name: sha256_of(path) for path in (self.model, self.split, self.settings)},
+        }
 
     def save_network(self, network: PRN) -> None:
         """Network, prototypes (in half precision) and running averages, under their names in the network."""

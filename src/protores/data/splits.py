@@ -61,12 +61,17 @@ class Split:
         pairs = sorted((entry.role, entry.sha256) for entry in self.entries)
         return hashlib.sha256(json.dumps(pairs, separators=(",", ":")).encode()).hexdigest()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of images by role."""
+        counts = Counter(entry.role for entry in self.entries)
+        return {role: counts[role] for role in ROLES}
+
     def to_json(self) -> str:
         """JSON text with the hash, the notes, the number of images by role, and every image."""
-        counts = Counter(entry.role for entry in self.entries)
         content = {
             "hash": self.hash,
-            "counts": {role: counts[role] for role in ROLES},
+            "counts": self.counts,
             "notes": list(self.notes),
             "images": [asdict(entry) for entry in self.entries],
         }
