@@ -55,6 +55,12 @@ class Quantization(Part):
     forced: bool
     """It was exported although it costs more than is allowed, or the cost could not be measured."""
 
+    def lines(self) -> Iterator[str]:
+        """For a person: both figures, in percent."""
+        for name, figure in (("image AUROC", self.image_auroc), ("pixel AP", self.pixel_ap)):
+            if figure.f32 is not None and figure.int8 is not None:
+                yield f"{name:<12} {100 * figure.int8:.2f} in int8, {100 * figure.f32:.2f} in f32, calibration part"
+
 
 class Model(Part):
     """The network's file and its one input and output."""
