@@ -29,6 +29,10 @@ Seen = Annotated[
 ]
 SeenKinds = Annotated[str | None, typer.Option(metavar="A,B", help="Kinds they are drawn from; others stay unseen.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn.  [default: 0]")]
+Runtime = Annotated[str | None, typer.Option(help="openvino or onnxruntime.  [default: the fastest there is]")]
+Tile = Annotated[
+    float | None, typer.Option(metavar="OVERLAP", help="Cut images into tiles that overlap by this share, e.g. 0.25.")
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. training.steps=500.")
 ]
@@ -124,20 +128,64 @@ def evaluate(
 
 @app.command()
 def predict(
-    run: RunFolder,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files or folders.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for maps, overlays and predictions.csv.")],
+    source: Annotated[Path, typer.Argument(metavar="BUNDLE|RUN", help="Folder that export or train wrote.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders or patterns.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions.jsonl, maps and overlays.")],
+    runtime: Runtime = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the network.  [default: all cores]")] = None,
+    tile: Tile = None,
+    pictures: Annotated[bool, typer.Option(help="Write a map and an overlay of each image.")] = True,
 ) -> None:
-    """Score images and outline what is wrong with them."""
+    """Score images and outline what is wrong with them; the same command again goes on where it was cut off."""
+    from protores.prediction import NAME, predict
+    from protores.runtime.view import Tiling
+
+    tiling = None if tile is None else Tiling(tile)
+    with _progress("the same command goes on from there") as progress:
+        predictions = predict(source, images, out, progress, runtime, threads, tiling, pictures)
+    for prediction in predictions[:20]:
+        verdict = f"{prediction.verdict:<12}" if prediction.verdict else ""
+        _say(prediction.error or f"{prediction.score:.4f}  {verdict}{prediction.path}")
+    if len(predictions) > 20:
+        _say(f"... and {len(predictions) - 20} more")
+    _say(f"all in    {out / NAME}")
+    failed = sum(prediction.error is not None for prediction in predictions)
+    if failed:
+        print(f"protores: {failed} of {len(predictions)} images cannot be read, see {out / NAME}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(metavar="BUNDLE", help="Folder to write.")],
+    format: Annotated[str, typer.Option(help="onnx or openvino.")] = "onnx",
+    precision: Annotated[str, typer.Option(help="f32, int8, or with openvino bf16.")] = "f32",
+    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the backbone's weights.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Export int8 whatever it costs.")] = False,
+) -> None:
+    """Make a bundle for the line of a run: the network, contract.json, golden samples."""
     from protores import workflow
 
     with _progress() as progress:
-        predictions = workflow.predict(run, images, out, progress)
-    for prediction in predictions[:20]:
-        _say(f"{prediction.score:.4f}  {prediction.path}")
-    if len(predictions) > 20:
-        _say(f"... and {len(predictions) - 20} more")
-    _say(f"all in    {out / 'predictions.csv'}")
+        contract = workflow.export(run, out, format, precision, licence, force, progress)
+    _say(f"bundle    {out}: {contract.model.format}, {contract.model.precision}, map within {contract.golden.bound:g}")
+    if contract.model.quantization is not None:
+        _say("\n".join(contract.model.quantization.lines()))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that export wrote.")],
+    runtime: Annotated[str | None, typer.Option(help="openvino or onnxruntime.  [default: the fastest]")] = None,
+) -> None:
+    """Hold a bundle's golden samples against a runtime of this machine; exit code 1 where it fails."""
+    from protores.runtime.verify import verify as verify_bundle
+
+    verification = verify_bundle(bundle, runtime)
+    _say("\n".join(verification.lines()))
+    if not verification.passed:
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -154,10 +202,13 @@ def main() -> None:
         print(f"protores: {error}", file=sys.stderr)
         sys.exit(130 if interrupted else 2)
     except ModuleNotFoundError as error:
-        print(f"protores: {error.name} is not installed; pip install 'protores[train]'", file=sys.stderr)
+        extra = "export" if error.name in EXPORTERS else "train"
+        print(f"protores: {error.name} is not installed; pip install 'protores[{extra}]'", file=sys.stderr)
         sys.exit(2)
 
 
+EXPORTERS = ("onnx", "onnxscript", "openvino", "nncf")
+"""What the extra `export` installs."""
 OPTIONS = {
     "weights": "model.weights",
     "textures": "synthesis.textures",
@@ -189,7 +240,7 @@ def _overrides(assignments: list[str] | None, **options: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _progress(stopped: str = "the same command with --resume goes on if training had begun") -> Iterator[Any]:
     """Progress on the console; Ctrl-C, which typer would swallow without a word, is answered here."""
     from protores.console import ConsoleProgress
 
@@ -197,7 +248,7 @@ def _progress() -> Iterator[Any]:
         with ConsoleProgress() as progress:
             yield progress
     except KeyboardInterrupt:
-        print("protores: stopped; the same command with --resume goes on if training had begun", file=sys.stderr)
+        print(f"protores: stopped; {stopped}", file=sys.stderr)
         raise typer.Exit(130) from None
 
 

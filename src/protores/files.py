@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from protores.errors import RunError
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -47,3 +50,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+@contextmanager
+def writing(folder: Path, when_full: str = "free some space and try again") -> Iterator[None]:
+    """Says in one line what went wrong with a disk or a folder: raises RunError for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise RunError(f"the disk of {folder} is full; {when_full}") from error
+        name = error.filename or folder
+        raise RunError(f"{os.fspath(name)}: {error.strerror or error}; check the path and its permissions") from error

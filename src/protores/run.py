@@ -21,10 +21,11 @@ from protores.data.image import read_mask
 from protores.data.splits import Split
 from protores.errors import RunError
 from protores.files import write_json, write_text
+from protores.machine import usable_cores
 from protores.model.network import PRN, build_network
 from protores.settings import Settings
 from protores.training.checkpoint import save_tensors
-from protores.training.fit import usable_cores, use_bf16
+from protores.training.fit import use_bf16
 
 LIBRARIES = ("protores", "torch", "torchvision", "timm", "lightning", "scikit-learn", "numpy", "opencv-python-headless")
 

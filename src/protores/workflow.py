@@ -1,11 +1,8 @@
-"""The story of an inspection, a function a command: check, preview, train, evaluate, predict, demo."""
+"""The story of an inspection, a function a command: check, preview, train, evaluate, predict, export, demo."""
 
-import errno
-import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +11,23 @@ import torch
 
 from protores import settings as presets
 from protores import toy
+from protores.bundle.contract import Contract
+from protores.bundle.export import Format, Precision, Trained, check_request, export_bundle
 from protores.data.check import Findings, inspect
 from protores.data.layouts import TEST, recognise
 from protores.data.splits import refuse_trained
 from protores.errors import RunError, SettingsError, SplitError
-from protores.files import write_json
+from protores.files import write_json, writing
 from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold
 from protores.metrics.evaluation import Evaluation
 from protores.model.network import build_network, check_size
 from protores.model.prototypes import number_of_prototypes
-from protores.prediction import Prediction, predict_images
+from protores.prediction import predict as predict
 from protores.product import Images, Product, open_product, read_store, select
 from protores.progress import Progress
 from protores.report import pictures
 from protores.run import Run
+from protores.runtime.engine import Engine, open_engine, runtimes_for
 from protores.settings import DataSettings, Settings
 from protores.synthesis.synthesizer import Synthesizer
 from protores.training.features import extract_features
@@ -54,7 +54,7 @@ def preview(
     """Writes a contact sheet: images, foreground, simulated and extended anomalies with mask contours."""
     settings = presets.load(preset, {**(overrides or {}), "data.root": data.resolve()})
     product, settings = open_product(settings, skip_bad, progress)
-    with _writing(out):
+    with writing(out):
         pictures.save(out, pictures.preview(product, _synthesizer(product, settings), settings.seed))
     return out
 
@@ -94,7 +94,7 @@ def train(
     k = number_of_prototypes(images, settings.model.prototype_share, settings.model.prototype_cap)
     network = build_network(settings.model, settings.data.size, images, k)
     network.to(device(), memory_format=torch.channels_last)
-    with _writing(out, "free some space and go on with --resume"):
+    with writing(out, "free some space and go on with --resume"):
         run.create(settings, product.split)
         pictures.save(run.path / "preview.png", pictures.preview(product, synthesizer, settings.seed))
         calibration = calibration_images(product, synthesizer, settings.seed)
@@ -136,20 +136,41 @@ def evaluate(out: Path, data: Path | None = None, progress: Progress = SILENT) -
     if product.split.hash != split.hash:
         raise RunError(f"the images in {settings.data.root} changed since training; name a folder to judge with --data")
     judgement = judge(network, product.role(TEST), settings, product.seen_kinds, progress)
-    with _writing(out):
+    with writing(out):
         _write_judgement(run, judgement, run.read_metrics() | judgement.figures.to_dict())
     return judgement.figures
 
 
-def predict(out: Path, images: Sequence[Path], into: Path, progress: Progress = SILENT) -> list[Prediction]:
-    """Scores image files (or all in a folder): a map and an overlay each, and predictions.csv, in `into`."""
+def export(
+    out: Path,
+    into: Path,
+    format: Format = "onnx",
+    precision: Precision = "f32",
+    licence: str | None = None,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> Contract:
+    """Makes a bundle of a run: the network for ONNX Runtime or OpenVINO, contract.json, golden samples.
+
+    licence: of the backbone's weights, where more is known than their file says. force: INT8 whatever it costs.
+    Raises BundleError where that cannot be done or does not give what torch gives; then nothing is written.
+    """
+    check_request(into, format, precision)
     run = Run(out)
-    settings = run.read_settings()
-    network = run.load_network(settings).to(device())
+    settings, split = run.read_settings(), run.read_split()
+    network = run.load_network(settings)
     prepare_torch(settings.training, settings.seed)
-    threshold = run.read_metrics().get("map_threshold")
-    with _writing(into):
-        return predict_images(network, settings, threshold, images, into, progress)
+    product, _ = open_product(settings, True, progress)
+    if product.split.hash != split.hash:
+        raise RunError(f"the images in {settings.data.root} changed since training; restore them, or train anew")
+    calibration = calibration_images(product, _synthesizer(product, settings), settings.seed)
+    trained = Trained(network, settings, split, product, calibration, run.read_metrics().get("map_threshold"))
+    with writing(into):
+        return export_bundle(into, trained, format, precision, _engines, licence, force, progress)
+
+
+def _engines(folder: Path, contract: Contract) -> list[Engine]:
+    return [open_engine(folder, contract, name) for name in runtimes_for(contract)]
 
 
 def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
@@ -157,7 +178,7 @@ def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
     if Run(out).exists:
         raise RunError(f"{out} exists already; delete it or pass another --out")
     progress.note("the backbone starts at random, so that nothing is downloaded; own products do better with --weights")
-    with _writing(out):
+    with writing(out):
         data = toy.draw(out / "toy")
     return train(data, out / "run", "quick", DEMO, progress=progress)
 
@@ -248,15 +269,3 @@ JUDGING = 6.0
 def _write_judgement(run: Run, judgement: Judgement, metrics: dict[str, Any]) -> None:
     write_json(run.metrics, metrics)
     pictures.save(run.path / "results.png", pictures.results(judgement, metrics.get("map_threshold")))
-
-
-@contextmanager
-def _writing(folder: Path, when_full: str = "free some space and try again") -> Iterator[None]:
-    """Says in one line what went wrong with a disk or a folder."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise RunError(f"the disk of {folder} is full; {when_full}") from error
-        name = error.filename or folder
-        raise RunError(f"{os.fspath(name)}: {error.strerror or error}; check the path and its permissions") from error

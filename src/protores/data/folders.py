@@ -4,6 +4,7 @@ Left out: hidden files (._*.png on a Mac's disk, .DS_Store), Thumbs.db, licences
 image's ending.
 """
 
+import glob
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +23,30 @@ def images_in(folder: Path | None, deep: bool = False) -> list[Path]:
         elif path.suffix.lower() in ENDINGS:
             images.append(path)
     return images
+
+
+def find_images(sources: Iterable[str | Path]) -> dict[Path, str]:
+    """The images that files, folders (with all below them) and glob patterns stand for, each once, in that order.
+
+    With each goes its name: the path below its folder, or a file's own name, without the ending. Raises DataError
+    for a source that is not there or holds no image.
+    """
+    found: dict[Path, str] = {}
+    for source in map(Path, sources):
+        if source.is_dir():
+            images = {path: path.relative_to(source).with_suffix("") for path in images_in(source, deep=True)}
+        elif source.exists():
+            images = {source: Path(source.stem)}
+        elif glob.has_magic(str(source)):
+            matches = [Path(match) for match in sorted(glob.glob(str(source), recursive=True))]
+            images = {path: Path(path.stem) for path in matches if path.suffix.lower() in ENDINGS and path.is_file()}
+        else:
+            raise DataError(f"{source}: no such file or folder; check the path")
+        if not images:
+            raise DataError(f"{source}: no images; name image files, or folders or patterns that hold some")
+        for path, name in images.items():
+            found.setdefault(path, name.as_posix())
+    return found
 
 
 def folders_in(folder: Path | None) -> list[Path]:

@@ -1,21 +1,16 @@
 """The pictures of a run: which images are shown, and in what order."""
 
-from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from protores.data.sample import GOOD
-from protores.files import write_whole
 from protores.judgement import Judgement
 from protores.product import Product
-from protores.report import heatmap
 from protores.report.sheet import save
 from protores.report.sheets import Entry, Image, preview_sheet, result_sheet
 from protores.synthesis.synthesizer import Synthesizer
 
-__all__ = ["overlay", "preview", "results", "save", "save_map"]
+__all__ = ["preview", "results", "save"]
 
 COLUMNS = 6
 SHOWN_PER_KIND = 4
@@ -71,16 +66,3 @@ def results(judgement: Judgement, threshold: float | None) -> Image:
     return result_sheet(
         entries, threshold, title="Of each kind the two hardest and the two easiest test images"
     )
-
-
-def overlay(image: Image, anomaly_map: NDArray[np.float32], threshold: float | None) -> Image:
-    """The heat map over its image, outlined where it is at the threshold or above. Both H x W."""
-    shown = heatmap.overlay(image, anomaly_map)
-    if threshold is None:
-        return shown
-    return heatmap.contours(shown, (anomaly_map >= threshold).astype(np.uint8), heatmap.FOUND)
-
-
-def save_map(path: Path, anomaly_map: NDArray[np.float32]) -> None:
-    """The map as a 16-bit gray PNG, 65535 = 1, written whole or not at all."""
-    write_whole(path, cv2.imencode(".png", np.round(anomaly_map * 65535).astype(np.uint16))[1].tobytes())

@@ -1,5 +1,6 @@
 """A bundle in front of images: the object that a line talks to."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -36,14 +37,15 @@ class Inspector:
         self._stamp = _stamp(self._folder)
         self.contract: Contract | None = Contract.read(self._folder)
         self.engine = open_engine(self._folder, self.contract, runtime, threads)
+        self._model = _model(self.contract)
         self._procedure = Procedure.of_bundle(self._folder, self.contract, tiling)
 
     @classmethod
-    def of(cls, engine: Engine, procedure: Procedure) -> Self:
-        """An inspector over any engine."""
+    def of(cls, engine: Engine, procedure: Procedure, model: str) -> Self:
+        """An inspector over any engine. model: a hash of what it runs."""
         inspector = cls.__new__(cls)
         inspector._folder = inspector.contract = None
-        inspector.engine, inspector._procedure = engine, procedure
+        inspector.engine, inspector._procedure, inspector._model = engine, procedure, model
         return inspector
 
     @overload
@@ -66,11 +68,16 @@ class Inspector:
         """How images are inspected, as contract.json says now."""
         if self._folder is not None and (stamp := _stamp(self._folder)) != self._stamp:
             contract = Contract.read(self._folder)
-            if self.contract and contract.model_copy(update={"decision": self.contract.decision}) != self.contract:
+            if _model(contract) != self._model:
                 raise BundleError(f"{self._folder} holds another model than when it was opened; open it again")
             self._procedure = Procedure.of_bundle(self._folder, contract, self._procedure.tiling)
             self.contract, self._stamp = contract, stamp
         return self._procedure
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over model, thresholds, masks and tiling: the same one means the same results."""
+        return hashlib.sha256(f"{self._model} {self.procedure.digest()}".encode()).hexdigest()
 
 
 def _stamp(folder: Path) -> int | None:
@@ -79,3 +86,7 @@ def _stamp(folder: Path) -> int | None:
         return (folder / NAME).stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _model(contract: Contract) -> str:
+    return " ".join(contract.files[name] for name in contract.model.files)

@@ -1,5 +1,7 @@
 """How an image is inspected: all that a contract says but the network itself."""
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,6 +15,7 @@ from protores.bundle.contract import Contract, Decision, Image, Score
 from protores.data.image import compose, decode_image, network_input, read_bytes, read_mask, to_rgb
 from protores.decision.regions import find_regions
 from protores.decision.verdict import Thresholds, decide
+from protores.errors import BundleError
 from protores.runtime.engine import Engine
 from protores.runtime.result import Result
 from protores.runtime.score import image_score
@@ -56,6 +59,7 @@ class Procedure:
         self.image, self.score, self.decision, self.tiling = image, score, decision, tiling
         self.thresholds = Thresholds.of(decision.good_below, decision.bad_above)
         self.view: View = Tiles(image.size, tiling) if tiling else Whole(image.size, image.keep_aspect)
+        self.masks = ignore, roi
         self._valid = lru_cache(4)(lambda size: self.view.valid(size, ignore, roi))
 
     @classmethod
@@ -65,14 +69,22 @@ class Procedure:
         ignore, roi = (None if name is None else read_mask(folder / name) for name in names)
         return cls(contract.image, contract.score, contract.decision, ignore, roi, tiling)
 
-    def prepare(self, image: Source) -> Prepared:
-        """Decodes an image and resizes or cuts it. Raises UnreadableImage."""
+    def digest(self) -> str:
+        """SHA-256 of all that is set here: two procedures with the same one make the same of an image and its map."""
+        digest = hashlib.sha256(repr((self.image, self.score, self.tiling)).encode())
+        digest.update(repr(self.decision.model_copy(update={"calibration": None})).encode())
+        for mask in self.masks:
+            digest.update(b"" if mask is None else repr(mask.shape).encode() + mask.tobytes())
+        return digest.hexdigest()
+
+    def prepare(self, image: Source, name: str | Path = "image") -> Prepared:
+        """Decodes an image and resizes or cuts it. Raises UnreadableImage, which tells the file's name or this one."""
         if isinstance(image, (str, Path)):
             decoded = decode_image(read_bytes(Path(image)), image)
         elif isinstance(image, (bytes, bytearray, memoryview)):
-            decoded = decode_image(bytes(image), "image")
+            decoded = decode_image(bytes(image), name)
         else:
-            decoded = compose(np.asarray(image), "image")
+            decoded = compose(np.asarray(image), name)
         rgb = to_rgb(decoded.pixels, self.image.bit_depth)
         return Prepared(rgb, self.view.cut(rgb))
 
@@ -90,7 +102,10 @@ class Procedure:
         valid = self._valid(size)
         if valid is not None:
             network_map = network_map * valid
-        found = Result(size, image_score(network_map, self.score.top), network_map, self.view.box(size))
+        score = image_score(network_map, self.score.top)
+        if math.isnan(score):
+            raise BundleError("the network gives no numbers; run `protores verify` on the bundle, or export it anew")
+        found = Result(size, score, network_map, self.view.box(size))
         threshold = self.decision.map_threshold
         if threshold is not None and network_map.max() >= threshold:  # else enlarging it finds nothing either
             mm = self.decision.mm_per_px

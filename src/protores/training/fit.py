@@ -2,7 +2,6 @@
 
 import ctypes
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from protores.errors import ProtoresError
+from protores.machine import usable_cores
 from protores.model.network import PRN
 from protores.progress import Progress
 from protores.settings import TrainingSettings
@@ -101,11 +101,6 @@ def use_bf16(settings: TrainingSettings) -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
     return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def number_of_workers(settings: TrainingSettings) -> int:
