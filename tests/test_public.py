@@ -9,6 +9,7 @@ import pytest
 
 import protores
 from protores import errors, workflow
+from protores.runtime import inspector, verify
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "lightning", "timm", "cv2", "sklearn", "numpy")
@@ -16,15 +17,18 @@ HEAVY = ("torch", "lightning", "timm", "cv2", "sklearn", "numpy")
 
 def test_public_names():
     assert protores.__all__ == [
-        "ProtoresError", "__version__", "check", "demo", "evaluate", "predict", "preview", "train",
+        "Inspector", "ProtoresError", "__version__", "check", "demo", "evaluate", "export", "predict", "preview",
+        "train", "verify",
     ]  # fmt: skip
     assert set(protores.__all__) <= set(dir(protores))
 
 
 def test_functions_are_those_of_the_workflow():
-    for name in ("check", "demo", "evaluate", "predict", "preview", "train"):
+    for name in ("check", "demo", "evaluate", "export", "predict", "preview", "train"):
         assert getattr(protores, name) is getattr(workflow, name)
     assert protores.ProtoresError is errors.ProtoresError
+    assert protores.Inspector is inspector.Inspector
+    assert protores.verify is verify.verify
 
 
 def test_an_unknown_name_is_an_attribute_error():
