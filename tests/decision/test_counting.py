@@ -2,12 +2,11 @@
 
 import cv2
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from protores.decision.counting import pixels_of, without_specks
+from protores.decision.counting import without_specks
 
 
 def test_a_speck_goes_and_a_patch_stays():
@@ -37,8 +36,3 @@ def test_what_is_left_is_as_it_was_and_large_enough(anomaly, threshold, least):
         count, labels = cv2.connectedComponents((found >= threshold).astype(np.uint8), connectivity=8)
         areas = np.bincount(labels.ravel(), minlength=count)[1:]
         assert (areas >= least).all()
-
-
-def test_areas_are_those_of_the_original_image():
-    assert pixels_of(100, "px", None, image=512 * 512, inside=256 * 256) == 25
-    assert pixels_of(1, "mm2", 0.1, image=512 * 512, inside=256 * 256) == pytest.approx(25)
