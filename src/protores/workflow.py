@@ -164,7 +164,7 @@ def export(
     if product.split.hash != split.hash:
         raise RunError(f"the images in {settings.data.root} changed since training; restore them, or train anew")
     calibration = calibration_images(product, _synthesizer(product, settings), settings.seed)
-    trained = Trained(network, settings, split, product, calibration, run.read_metrics().get("map_threshold"))
+    trained = Trained(network, settings, split, product, calibration, *run.read_decision(settings))
     with writing(into):
         return export_bundle(into, trained, format, precision, _engines, licence, force, progress)
 

@@ -217,6 +217,8 @@ class Contract(Part):
     map: Map
     score: Score
     decision: Decision = Decision()
+    images: FileName | None = None
+    """File that says what the run's images were to it, by hashes (protores.data.uses); None: not known."""
     golden: Golden
     files: dict[FileName | GoldenName, Sha256]
     """SHA-256 of every file of the bundle but contract.json."""
@@ -249,7 +251,7 @@ class Contract(Part):
     def named(self) -> Iterator[str]:
         """Every file that the contract refers to."""
         yield from self.model.files
-        yield from (name for name in (self.decision.ignore, self.decision.roi) if name is not None)
+        yield from (name for name in (self.decision.ignore, self.decision.roi, self.images) if name is not None)
         for sample in self.golden.samples:
             yield from (sample.image, sample.map)
 

@@ -27,10 +27,11 @@ from protores.bundle.graph import Deployed, deployed
 from protores.bundle.origin import origin
 from protores.bundle.quantize import quantize
 from protores.bundle.quiet import import_quietly
-from protores.data.image import network_input, read_mask
+from protores.data.image import network_input
 from protores.data.splits import Split
+from protores.data.uses import Uses
 from protores.errors import BundleError
-from protores.files import whole_folder
+from protores.files import whole_folder, write_text
 from protores.metrics.evaluation import Evaluation, evaluate
 from protores.model.network import PRN
 from protores.model.scoring import image_score, score_images
@@ -52,20 +53,26 @@ COST = {"image_auroc": 0.002, "pixel_ap": 0.01}
 """What INT8 may cost on the calibration part."""
 NAMES = {"image_auroc": "image AUROC", "pixel_ap": "pixel AP"}
 FILES: dict[Format, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
+IMAGES = "images.json"
 BATCH = 8
 STEPS = 4
 
 
 @dataclass(frozen=True)
 class Trained:
-    """All of a run that a bundle is made from. calibration: see judgement.calibration_images."""
+    """All of a run that a bundle is made from.
+
+    calibration: see judgement.calibration_images. decision, ignore, roi: see Run.read_decision.
+    """
 
     network: PRN
     settings: Settings
     split: Split
     product: Product
     calibration: Images | None
-    map_threshold: float | None
+    decision: Decision
+    ignore: NDArray[np.uint8] | None
+    roi: NDArray[np.uint8] | None
 
     @property
     def pool(self) -> Images:
@@ -107,6 +114,7 @@ def export_bundle(
         progress.track("exporting", 1, STEPS)
         calibrated_on = _write_model(folder, module, trained, format, precision)
         progress.track("exporting", 2, STEPS)
+        write_text(folder / IMAGES, Uses.of(trained.split).to_json())
         kinds = [pool.kinds[i] for i in chosen]
         samples = golden.write(folder, pool.images[chosen], maps[chosen], scores[chosen], kinds)
         contract = Contract(
@@ -131,6 +139,7 @@ def export_bundle(
             map=Map(size=settings.data.size),
             score=Score(top=settings.model.score_top),
             decision=_decision(folder, trained),
+            images=IMAGES,
             golden=Golden(bound=F32_BOUND, samples=samples),
             files={},
             origin=origin(settings, trained.split, licence),
@@ -168,12 +177,13 @@ def _write_model(folder: Path, module: Deployed, trained: Trained, format: Forma
 
 
 def _decision(folder: Path, trained: Trained) -> Decision:
-    """What the run already knows: the threshold that outlines, and the ignore image."""
-    ignore = trained.settings.data.ignore
-    if ignore is not None:
-        image = cv2.imencode(".png", read_mask(ignore) * np.uint8(255))[1]
-        (folder / "ignore.png").write_bytes(image.tobytes())
-    return Decision(map_threshold=trained.map_threshold, ignore=None if ignore is None else "ignore.png")
+    """The run's decision, with its masks as files of the bundle."""
+    names = {}
+    for name, mask in (("ignore", trained.ignore), ("roi", trained.roi)):
+        names[name] = None if mask is None else f"{name}.png"
+        if mask is not None:
+            (folder / f"{name}.png").write_bytes(cv2.imencode(".png", mask * np.uint8(255))[1].tobytes())
+    return trained.decision.model_copy(update=names)
 
 
 def _run(network: Network, images: NDArray[np.uint8]) -> Maps:
