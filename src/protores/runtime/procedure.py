@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from protores.bundle.contract import Contract, Decision, Image, Score
 from protores.data.image import compose, decode_image, network_input, read_bytes, read_mask, to_rgb
+from protores.decision.counting import without_specks
 from protores.decision.regions import find_regions
 from protores.decision.verdict import Thresholds, decide
 from protores.errors import BundleError
@@ -60,7 +61,7 @@ class Procedure:
         self.thresholds = Thresholds.of(decision.good_below, decision.bad_above)
         self.view: View = Tiles(image.size, tiling) if tiling else Whole(image.size, image.keep_aspect)
         self.masks = ignore, roi
-        self._valid = lru_cache(4)(lambda size: self.view.valid(size, ignore, roi))
+        self.valid = lru_cache(4)(lambda size: self.view.valid(size, ignore, roi))
 
     @classmethod
     def of_bundle(cls, folder: Path, contract: Contract, tiling: Tiling | None = None) -> Self:
@@ -98,17 +99,18 @@ class Procedure:
         return [self.view.join(own, image.size) for image, own in zip(images, np.split(maps, ends), strict=True)]
 
     def finish(self, size: Size, network_map: NDArray[np.float32]) -> Result:
-        """Score, regions and verdict of an image of this height and width."""
-        valid = self._valid(size)
+        """Score, regions and verdict of an image of this height and width. Regions that are too small do not count."""
+        valid, box = self.valid(size), self.view.box(size)
         if valid is not None:
             network_map = network_map * valid
+        threshold, mm = self.decision.map_threshold, self.decision.mm_per_px
+        least = self.decision.min_area / (mm**2 if mm and self.decision.unit == "mm2" else 1)
+        if threshold is not None:
+            network_map = without_specks(network_map, threshold, least * box[2] * box[3] / (size[0] * size[1]))
         score = image_score(network_map, self.score.top)
         if math.isnan(score):
             raise BundleError("the network gives no numbers; run `protores verify` on the bundle, or export it anew")
-        found = Result(size, score, network_map, self.view.box(size))
-        threshold = self.decision.map_threshold
+        found = Result(size, score, network_map, box)
         if threshold is not None and network_map.max() >= threshold:  # else enlarging it finds nothing either
-            mm = self.decision.mm_per_px
-            least = self.decision.min_area / (mm**2 if mm and self.decision.unit == "mm2" else 1)
             found = replace(found, regions=find_regions(found.map, threshold, least, mm))
         return replace(found, verdict=decide(found.score, self.thresholds, found.regions))
