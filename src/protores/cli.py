@@ -21,6 +21,7 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec AD, BTAD, DAGM, KolektorSDD2, or good/ and bad/.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that train wrote.")]
+Source = Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="Folder that train or export wrote.")]
 Preset = Annotated[str, typer.Option(help="quick, standard or paper.")]
 Weights = Annotated[str | None, typer.Option(metavar="imagenet|random|FILE", help="Start of the backbone.")]
 Textures = Annotated[Path | None, typer.Option(metavar="DIR", help="Images that fill simulated anomalies.")]
@@ -186,6 +187,56 @@ def verify(
     _say("\n".join(verification.lines()))
     if not verification.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def calibrate(
+    source: Source,
+    data: Annotated[
+        Path | None, typer.Option(help="Images that trained and tested nothing; default: the run's calibration part.")
+    ] = None,
+    max_false_alarm: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Good parts that may be called bad.  [default: 0.02]")
+    ] = None,
+    max_miss: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Defective parts that may be called good.  [default: 0.01]")
+    ] = None,
+    cost_miss: Annotated[float | None, typer.Option(help="Of a defective part called good, instead.")] = None,
+    cost_false_alarm: Annotated[float | None, typer.Option(help="Of a good part called bad.")] = None,
+    cost_look: Annotated[float | None, typer.Option(help="Of a person's second look; without it nobody looks.")] = None,
+    defect_rate: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Defective parts to come.  [default: as in DATA]")
+    ] = None,
+    good_below: Annotated[float | None, typer.Option(metavar="SCORE", help="This threshold by hand, instead.")] = None,
+    bad_above: Annotated[float | None, typer.Option(metavar="SCORE", help="And this one.")] = None,
+    map_threshold: Annotated[float | None, typer.Option(help="Map value from which on regions are outlined.")] = None,
+    min_area: Annotated[float | None, typer.Option(help="Smallest region that counts, px, or mm² with a scale.")] = None,
+    mm_per_px: Annotated[float | None, typer.Option(help="Side of a pixel of the original image.")] = None,
+    ignore: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Where it is not 0 nothing counts.")] = None,
+    roi: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Only where it is not 0 anything counts.")] = None,
+) -> None:
+    """Set what is good, bad, or to be looked at again, with the error rates to expect; no training, no export."""
+    from protores.decision.calibration import calibrate as calibrate_source
+    from protores.decision.request import Request
+
+    request = Request(
+        max_miss,
+        max_false_alarm,
+        cost_miss,
+        cost_false_alarm,
+        cost_look,
+        defect_rate,
+        good_below,
+        bad_above,
+        map_threshold,
+        min_area,
+        mm_per_px,
+        ignore,
+        roi,
+    )
+    with _progress() as progress:
+        calibration = calibrate_source(source, data, request, progress)
+    _say("\n".join(calibration.lines()))
 
 
 def main() -> None:
