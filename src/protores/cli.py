@@ -196,21 +196,21 @@ def calibrate(
         Path | None, typer.Option(help="Images that trained and tested nothing; default: the run's calibration part.")
     ] = None,
     max_false_alarm: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Good parts that may be called bad.  [default: 0.02]")
+        float | None, typer.Option(metavar="SHARE", help="Good parts that may be called bad; usually 0.02.")
     ] = None,
     max_miss: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Defective parts that may be called good.  [default: 0.01]")
+        float | None, typer.Option(metavar="SHARE", help="Defective parts that may be called good; usually 0.01.")
     ] = None,
     cost_miss: Annotated[float | None, typer.Option(help="Of a defective part called good, instead.")] = None,
     cost_false_alarm: Annotated[float | None, typer.Option(help="Of a good part called bad.")] = None,
     cost_look: Annotated[float | None, typer.Option(help="Of a person's second look; without it nobody looks.")] = None,
     defect_rate: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Defective parts to come.  [default: as in DATA]")
+        float | None, typer.Option(metavar="SHARE", help="Defective ones among the parts to come; else as in DATA.")
     ] = None,
     good_below: Annotated[float | None, typer.Option(metavar="SCORE", help="This threshold by hand, instead.")] = None,
     bad_above: Annotated[float | None, typer.Option(metavar="SCORE", help="And this one.")] = None,
     map_threshold: Annotated[float | None, typer.Option(help="Map value from which on regions are outlined.")] = None,
-    min_area: Annotated[float | None, typer.Option(help="Smallest region that counts, px, or mm² with a scale.")] = None,
+    min_area: Annotated[float | None, typer.Option(help="Least region that counts: px, or mm² with a scale.")] = None,
     mm_per_px: Annotated[float | None, typer.Option(help="Side of a pixel of the original image.")] = None,
     ignore: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Where it is not 0 nothing counts.")] = None,
     roi: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Only where it is not 0 anything counts.")] = None,
