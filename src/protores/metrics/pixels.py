@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from protores.metrics.binned import CHUNK, BinnedPixels
 from protores.metrics.kept import KeptPixels
-from protores.metrics.pro import PRO_LIMIT, area_under_overlap
+from protores.metrics.pro import PRO_LIMIT, area_under_overlap, overlap_curve
 from protores.metrics.ranking import BestF1, Ranking, require_finite
 from protores.metrics.standing import Standing
 
@@ -84,9 +84,7 @@ class PixelCurves:
 
     def compute(self, parts: Collection[str] | None = None) -> PixelFigures:
         """Figures of the named parts together, of everything by default; a part never added has no pixels."""
-        if self._standings is None:
-            self._standings = self._kept.standings() if self._binned is None else self._bin().standings()
-        scores, standings = self._standings
+        scores, standings = self._standings or self._sum_up()
         chosen = [standing for name, standing in standings.items() if parts is None or name in parts]
         if not chosen:
             return PixelFigures(None, None, None, None)
@@ -94,15 +92,21 @@ class PixelCurves:
         at = np.flatnonzero(total.hits)[::-1]
         hits = np.cumsum(total.hits[at])
         ranking = Ranking(scores[at], hits, total.above[at], total.alarms[at], total.negatives)
-        pro = None
-        if ranking.defined:
-            pro = area_under_overlap(
-                total.above[at] / total.negatives,
-                total.alarms[at] / total.negatives,
-                np.cumsum(total.overlap[at]) / total.regions,
-                self._pro_limit,
-            )
+        pro = area_under_overlap(*_overlap(total, at), self._pro_limit) if ranking.defined else None
         return PixelFigures(ranking.auroc(), ranking.average_precision(), pro, ranking.best_f1())
+
+    def overlap_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """The curve under which PRO is the area, of everything, as pro.overlap_curve gives it; None: undefined."""
+        scores, standings = self._standings or self._sum_up()
+        if not standings:
+            return None
+        total = reduce(add, standings.values())
+        at = np.flatnonzero(total.hits)[::-1]
+        return overlap_curve(*_overlap(total, at)) if len(at) and total.negatives else None
+
+    def _sum_up(self) -> tuple[NDArray[np.float32], dict[str, Standing]]:
+        self._standings = self._kept.standings() if self._binned is None else self._bin().standings()
+        return self._standings
 
     def _bin(self) -> BinnedPixels:
         """Moves all kept pixels into the bins."""
@@ -110,3 +114,12 @@ class PixelCurves:
         binned.take(self._kept)
         self._kept = KeptPixels()
         return binned
+
+
+def _overlap(total: Standing, at: NDArray[np.intp]) -> tuple[NDArray[np.float64], ...]:
+    """What pro.overlap_curve takes, at the scores of these places, the highest first."""
+    return (
+        total.above[at] / total.negatives,
+        total.alarms[at] / total.negatives,
+        np.cumsum(total.overlap[at]) / total.regions,
+    )

@@ -28,13 +28,10 @@ def region_weights(
     return 1.0 / areas[region], int(np.count_nonzero(areas))
 
 
-def area_under_overlap(
-    above: NDArray[np.floating],
-    at: NDArray[np.floating],
-    overlap: NDArray[np.floating],
-    limit: float = PRO_LIMIT,
-) -> float:
-    """PRO in [0, 1] from T thresholds, the highest first.
+def overlap_curve(
+    above: NDArray[np.floating], at: NDArray[np.floating], overlap: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The curve's corners x, y [2 T + 2] from T thresholds, the highest first, from (0, 0) to (1, 1).
 
     above [T] and at [T] are the false-positive rates of score > threshold and score >= threshold, overlap [T]
     the mean overlap of score >= threshold, which ends at 1. Equal scores move together, along a straight line
@@ -43,6 +40,17 @@ def area_under_overlap(
     before = np.concatenate(([0.0], overlap[:-1]))
     x = np.concatenate(([0.0], np.stack((above, at), axis=1).ravel(), [1.0]))
     y = np.concatenate(([0.0], np.stack((before, overlap), axis=1).ravel(), [1.0]))
+    return x, y
+
+
+def area_under_overlap(
+    above: NDArray[np.floating],
+    at: NDArray[np.floating],
+    overlap: NDArray[np.floating],
+    limit: float = PRO_LIMIT,
+) -> float:
+    """PRO in [0, 1], from what overlap_curve takes."""
+    x, y = overlap_curve(above, at, overlap)
     inside = x <= limit
     y = np.append(y[inside], np.interp(limit, x, y))
     x = np.append(x[inside], limit)
