@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from protores.bundle.convert import INPUT
 from protores.bundle.quiet import import_quietly
 from protores.data.image import network_input
+
+if TYPE_CHECKING:
+    import onnx
 
 IMAGES = 128
 """Good images that ranges are taken from, spread evenly over all of them."""
@@ -26,6 +29,42 @@ def quantize(model: Any, images: NDArray[np.uint8], format: Literal["onnx", "ope
         given = network_input(image[None])
         return {INPUT: given} if format == "onnx" else given
 
+    halves = _to_single(model) if format == "onnx" else []
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         quantized = nncf.quantize(model, nncf.Dataset(picked, transform), subset_size=len(picked))
+    _to_half(quantized, halves)
     return quantized, len(picked)
+
+
+def _to_single(model: "onnx.ModelProto") -> list[str]:
+    """Makes constants in half precision single, in place, as NNCF cannot read a cast of a constant. Their names."""
+    from onnx import TensorProto, numpy_helper
+
+    graph = model.graph
+    halves = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT16}
+    for name, tensor in halves.items():
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), name))
+    for cast in [node for node in graph.node if node.op_type == "Cast" and node.input[0] in halves]:
+        graph.node.remove(cast)
+        _rename_input(graph, cast.output[0], cast.input[0])
+    del graph.value_info[:]
+    return list(halves)
+
+
+def _to_half(model: "onnx.ModelProto", names: list[str]) -> None:
+    """What _to_single did, undone: these constants in half precision, each with a cast behind it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    for tensor in [tensor for tensor in graph.initializer if tensor.name in names]:
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name))
+        _rename_input(graph, name, f"{name}_single")
+        graph.node.insert(0, helper.make_node("Cast", [name], [f"{name}_single"], to=TensorProto.FLOAT))
+
+
+def _rename_input(graph: Any, old: str, new: str) -> None:
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == old:
+                node.input[place] = new
