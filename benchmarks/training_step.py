@@ -19,7 +19,7 @@ from common import SHARED, write
 from torch.utils.flop_counter import FlopCounterMode
 
 from protores import settings as presets
-from protores.model.losses import FOCAL_WEIGHT, segmentation_loss
+from protores.model.losses import segmentation_loss
 from protores.model.network import build_network
 from protores.model.prototypes import number_of_prototypes
 from protores.product import open_product
@@ -82,9 +82,9 @@ def step(number: int) -> None:
     with timed("head, forward"), autocast:
         logits = network.head(maps, settings.data.size, batch.source)
     with timed("loss"):
-        smooth, focal = segmentation_loss(logits, batch.masks.float())
+        loss = segmentation_loss(logits, batch.masks.float()).total(settings.training.dice)
     with timed("head, backward"):
-        (smooth + FOCAL_WEIGHT * focal).backward()
+        loss.backward()
     with timed("clip, optimiser, averaging"):
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.training.clip)
         training.optimizer.step()

@@ -235,12 +235,16 @@ class TrainingSettings(Section):
     """Share of a batch that is seen defects and extensions of them; the rest is simulated."""
     seen_as_is: Fraction = 0.2
     """Share of those that are a seen defect image itself."""
+    dice: float = Field(0.3, ge=0.0)
+    """Weight of the Dice term beside smooth-L1 and focal; 0: the paper's loss."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     """AdamW decouples the weight decay, Adam adds it to the gradient."""
     learning_rate: float = Field(1e-3, gt=0.0)
     """Its peak; a cosine takes it down to a hundredth."""
     warmup: float = Field(0.05, gt=0.0, lt=1.0)
     """Share of the training in which it rises."""
+    second_moment: float = Field(0.95, ge=0.0, lt=1.0)
+    """Adam's decay of squared gradients (beta2); they shrink a hundredfold while focal loss settles."""
     weight_decay: float = Field(1e-2, ge=0.0)
     """Of convolutions; norms and biases have none."""
     clip: float = Field(1.0, gt=0.0)
@@ -290,7 +294,14 @@ PRESETS: dict[str, dict[str, Any]] = {
             "output_stride": 1,
             "output": "conv",
         },
-        "training": {"steps": 4000, "batch_size": 48, "optimizer": "adam", "learning_rate": 1e-4},
+        "training": {
+            "steps": 4000,
+            "batch_size": 48,
+            "dice": 0.0,
+            "optimizer": "adam",
+            "learning_rate": 1e-4,
+            "second_moment": 0.999,
+        },
     },
 }
 """What each preset changes. `standard` is the defaults; quick is its network on a short schedule."""

@@ -1,5 +1,6 @@
-"""The two terms against torch's own smooth-L1 and a focal loss written from the paper's formula."""
+"""The terms against torch's own smooth-L1 and a focal loss written from the paper's formula, Dice from its own."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -15,10 +16,14 @@ def test_against_torch_and_torchvision(seed, spread, share):
     generator = torch.Generator().manual_seed(seed)
     logits = spread * torch.randn(2, 8, 9, generator=generator)
     mask = (torch.rand(2, 8, 9, generator=generator) < share).float()
-    smooth, focal = segmentation_loss(logits, mask)
+    smooth, focal, dice = segmentation_loss(logits, mask)
     torch.testing.assert_close(smooth, F.smooth_l1_loss(torch.sigmoid(logits), mask))
     expected = sigmoid_focal_loss(logits, mask, alpha=0.5, gamma=4.0, reduction="mean")
     torch.testing.assert_close(focal, expected, rtol=1e-4, atol=1e-7)
+    found = torch.sigmoid(logits)
+    overlap = sum(float(p) * float(m) for p, m in zip(found.flatten(), mask.flatten(), strict=True))
+    both = sum(float(p) ** 2 + float(m) for p, m in zip(found.flatten(), mask.flatten(), strict=True))
+    assert dice.item() == pytest.approx(1 - (2 * overlap + 1) / (both + 1), abs=1e-5)
 
 
 def test_ignored_pixels_count_nowhere():
@@ -26,25 +31,29 @@ def test_ignored_pixels_count_nowhere():
     mask = (torch.rand(1, 4, 4) < 0.5).float()
     valid = torch.ones(1, 4, 4, dtype=torch.bool)
     valid[0, :2] = False
-    smooth, focal = segmentation_loss(logits, mask, valid)
+    terms = segmentation_loss(logits, mask, valid)
     cut = segmentation_loss(logits[:, 2:], mask[:, 2:])
-    torch.testing.assert_close((smooth, focal), cut)
-    (smooth + focal).backward()
+    torch.testing.assert_close(terms, cut)
+    terms.total(dice=0.3).backward()
     assert not logits.grad[0, :2].any()
     assert logits.grad[0, 2:].all()
 
 
 def test_nothing_valid_is_no_loss_and_no_nan():
-    smooth, focal = segmentation_loss(
-        torch.randn(1, 4, 4), torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool)
-    )
-    assert smooth == focal == 0
+    terms = segmentation_loss(torch.randn(1, 4, 4), torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool))
+    assert terms == (0, 0, 0)
 
 
 def test_extreme_logits_stay_finite():
     logits = torch.tensor([[[-1e4, 1e4, 1e4, -1e4]]], requires_grad=True)
     mask = torch.tensor([[[1.0, 0.0, 1.0, 0.0]]])
-    smooth, focal = segmentation_loss(logits, mask)
-    (smooth + focal).backward()
+    terms = segmentation_loss(logits, mask)
+    terms.total(dice=0.3).backward()
     assert torch.isfinite(logits.grad).all()
-    assert smooth == 0.25
+    assert terms.smooth_l1 == 0.25
+
+
+def test_the_weights_of_the_terms():
+    terms = segmentation_loss(torch.randn(2, 4, 4), (torch.rand(2, 4, 4) < 0.3).float())
+    assert terms.total(dice=0.0) == terms.smooth_l1 + 5 * terms.focal
+    torch.testing.assert_close(terms.total(dice=2.0) - terms.total(dice=0.0), 2 * terms.dice)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from protores.errors import ProtoresError, RunError
+from protores.model.losses import Terms
 from protores.model.network import build_network
 from protores.progress import Progress
 from protores.settings import load
@@ -169,7 +170,7 @@ def test_a_loss_that_is_no_number_ends_training_with_a_cure(tmp_path, monkeypatc
     from protores.training import module
 
     nan = torch.tensor(float("nan"), requires_grad=True)
-    monkeypatch.setattr(module, "segmentation_loss", lambda logits, *rest: (nan + logits.mean(), nan))
+    monkeypatch.setattr(module, "segmentation_loss", lambda logits, *rest: Terms(nan + logits.mean(), nan, nan))
     with pytest.raises(RunError, match=r"not a number at step 10; .*lower training\.learning_rate"):
         Bench(tmp_path).fit()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,4 +1,6 @@
-"""Loss of the paper: smooth-L1 + 5 x focal (gamma 4, alpha 0.5) between map and mask."""
+"""Loss between map and mask: the paper's smooth-L1 + 5 x focal (gamma 4, alpha 0.5), and Dice beside them (ours)."""
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -7,21 +9,40 @@ from torch import Tensor
 FOCAL_WEIGHT, ALPHA = 5.0, 0.5
 
 
-def segmentation_loss(logits: Tensor, mask: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The two terms, smooth-L1 and focal, unweighted, averaged over the valid pixels.
+class Terms(NamedTuple):
+    """The terms of the loss, unweighted, scalars."""
+
+    smooth_l1: Tensor
+    focal: Tensor
+    dice: Tensor
+
+    def total(self, dice: float) -> Tensor:
+        """Their weighted sum; dice: weight of the Dice term, 0 for the paper's loss."""
+        return self.smooth_l1 + FOCAL_WEIGHT * self.focal + dice * self.dice
+
+
+def segmentation_loss(logits: Tensor, mask: Tensor, valid: Tensor | None = None) -> Terms:
+    """The terms over the valid pixels of a batch.
 
     logits: B x H x W float32. mask: the same shape, 0 or 1. valid: the same shape, False where nothing counts.
 
-    With a binary mask both follow from how wrong the map is, w = |p - mask| = sigmoid of the logit with its sign
-    turned in the mask: smooth-L1 (at its usual beta of 1) is w^2 / 2, and focal loss (Lin et al. 2017, eq. 5) is
-    alpha_t w^4 softplus(turned logit); alpha = 0.5 weighs defect and background alike.
+    With a binary mask the paper's two follow from how wrong the map is, w = |p - mask| = sigmoid of the logit with its
+    sign turned in the mask: smooth-L1 (at its usual beta of 1) is w^2 / 2, and focal loss (Lin et al. 2017, eq. 5) is
+    alpha_t w^4 softplus(turned logit); alpha = 0.5 weighs defect and background alike. Both are averaged.
+    Dice (Milletari et al. 2016, eq. 1, as a loss) is 1 - 2 sum p m / (sum p^2 + sum m^2), over the whole batch at once,
+    with a pixel added above and below.
     """
     turned = logits * (1 - 2 * mask)
     wrong = torch.sigmoid(turned)
     squared = wrong * wrong
-    smooth = 0.5 * squared
     focal = ALPHA * squared * squared * F.softplus(turned)
+    found = torch.sigmoid(logits)
     if valid is None:
-        return smooth.mean(), focal.mean()
+        return Terms(0.5 * squared.mean(), focal.mean(), _dice(found, mask))
     count = valid.sum().clamp(min=1)
-    return (smooth * valid).sum() / count, (focal * valid).sum() / count
+    smooth, focal = 0.5 * (squared * valid).sum() / count, (focal * valid).sum() / count
+    return Terms(smooth, focal, _dice(found * valid, mask * valid))
+
+
+def _dice(found: Tensor, mask: Tensor) -> Tensor:
+    return 1 - (2 * (found * mask).sum() + 1) / (found.square().sum() + mask.sum() + 1)

@@ -13,12 +13,14 @@ import lightning.pytorch as pl
 import torch
 
 from protores.errors import RunError
+from protores.model.losses import Terms
 from protores.progress import Progress
 from protores.training.checkpoint import save_checkpoint
 from protores.training.module import PRNTraining
 
 VALIDATION = ("image_auroc", "pixel_auroc", "pixel_ap", "pro")
-COLUMNS = ("step", "seconds", "learning_rate", "images_per_second", "loss", "smooth_l1", "focal") + tuple(
+LOSSES = ("loss", *Terms._fields)
+COLUMNS = ("step", "seconds", "learning_rate", "images_per_second", *LOSSES) + tuple(
     f"calibration_{name}" for name in VALIDATION
 )
 
@@ -55,7 +57,7 @@ class History(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: PRNTraining, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        for name in ("loss", "smooth_l1", "focal"):
+        for name in LOSSES:
             self.sums[name] = self.sums.get(name, 0) + outputs[name].detach()
         self.counted += 1
         step = pl_module.step

@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from protores.model.losses import FOCAL_WEIGHT, segmentation_loss
+from protores.model.losses import segmentation_loss
 from protores.model.network import PRN
 from protores.settings import TrainingSettings
 from protores.training.averaging import AveragedWeights
@@ -58,9 +58,8 @@ class PRNTraining(pl.LightningModule):
         ]
         logits = self._head(features, tuple(batch.masks.shape[1:]), batch.source if self.leave_one_out else None)
         with torch.autocast(self.device.type, enabled=False):
-            smooth, focal = segmentation_loss(logits, batch.masks.float(), batch.valid)
-            loss = smooth + FOCAL_WEIGHT * focal
-        return {"loss": loss, "smooth_l1": smooth.detach(), "focal": focal.detach()}
+            terms = segmentation_loss(logits, batch.masks.float(), batch.valid)
+        return {"loss": terms.total(self.settings.dice)} | {k: v.detach() for k, v in terms._asdict().items()}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -76,4 +75,4 @@ def make_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.opti
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.learning_rate)
+    return kind(groups, lr=settings.learning_rate, betas=(0.9, settings.second_moment))
