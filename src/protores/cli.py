@@ -239,6 +239,21 @@ def calibrate(
     _say("\n".join(calibration.lines()))
 
 
+@app.command()
+def report(
+    source: Source,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="HTML file to write.")],
+    data: Annotated[Path | None, typer.Option(help="Images to report on; default: the run's own test images.")] = None,
+) -> None:
+    """Write one HTML page on what to expect: verdict, curves, thresholds to move, every image; it needs no network."""
+    from protores.report.page import report as report_on
+
+    with _progress() as progress:
+        figures = report_on(source, out, data, progress)
+    _show(figures)
+    _say(f"report    {out}")
+
+
 def main() -> None:
     """The command `protores`: a ProtoresError is one line and exit code 2.
 
