@@ -18,7 +18,7 @@ from protores.data.uses import DIGITS
 from protores.decision.inspected import Inspected, inspect_images
 from protores.decision.operating_point import Costs, OperatingPoint, Promise, by_budgets, by_costs, by_hand
 from protores.decision.rates import Rate
-from protores.decision.request import Request
+from protores.decision.request import USUAL_FALSE_ALARM, USUAL_MISS, Request
 from protores.decision.verdict import Thresholds
 from protores.errors import ProtoresError
 from protores.files import writing
@@ -141,6 +141,23 @@ def changed(subject: Subject, request: Request) -> Subject:
     ignore = ignore if request.ignore is None else read_mask(request.ignore)
     roi = roi if request.roi is None else read_mask(request.roi)
     return subject.deciding(decision, ignore, roi)
+
+
+def images_behind(decision: Decision) -> frozenset[str]:
+    """The digests (as in Uses) of the images that picked the thresholds."""
+    images = (decision.calibration or {}).get("images")
+    return frozenset(str(digest) for digest in images) if isinstance(images, list) else frozenset()
+
+
+def goals(decision: Decision) -> tuple[float, float]:
+    """The false-alarm and miss rates that were asked for, else the usual ones."""
+    asked = (decision.calibration or {}).get("asked")
+    known = asked if isinstance(asked, dict) else {}
+    alarm, miss = (known.get(key) for key in ("max_false_alarm", "max_miss"))
+    return (
+        alarm if isinstance(alarm, float) and 0 < alarm < 1 else USUAL_FALSE_ALARM,
+        miss if isinstance(miss, float) and 0 < miss < 1 else USUAL_MISS,
+    )
 
 
 def own_samples(subject: Subject, role: str) -> list[Sample]:

@@ -47,7 +47,7 @@ def make_cards(images: list[Inspected], seen_kinds: frozenset[str], budget: int)
         photos = [webp(_shrunk(one.picture, side), quality) for one in images]
         if sum(map(len, photos)) <= left:
             break
-    return [_card(one, *pictures, seen_kinds) for one, *pictures in zip(images, photos, heats, strict=True)]
+    return [_card(one, photo, heat, seen_kinds) for one, photo, heat in zip(images, photos, heats, strict=True)]
 
 
 def heat_layer(one: Inspected) -> str:

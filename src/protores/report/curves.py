@@ -32,10 +32,10 @@ def curves(images: Sequence[Inspected], map_threshold: float | None) -> Curves:
     ranking = rank([one.score for one in images], [one.kind != GOOD for one in images])
     roc = precision = None
     if ranking.defined:
-        share = ranking.hits / ranking.positives
-        roc = _points(*overlap_curve(ranking.above / ranking.negatives, ranking.alarms / ranking.negatives, share))
-        flagged = ranking.hits / (ranking.hits + ranking.alarms)
-        precision = _points(share, flagged)
+        hits, above, alarms = (np.asarray(n, np.float64) for n in (ranking.hits, ranking.above, ranking.alarms))
+        share = hits / ranking.positives
+        roc = _points(*overlap_curve(above / ranking.negatives, alarms / ranking.negatives, share))
+        precision = _points(share, hits / (hits + alarms))
     pixels = PixelCurves()
     masked = [one for one in images if one.mask is not None or one.kind == GOOD]
     for one in masked:

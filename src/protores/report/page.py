@@ -17,10 +17,9 @@ from protores.data.layouts import TEST, recognise
 from protores.data.sample import GOOD
 from protores.data.store import Record
 from protores.data.uses import DIGITS
-from protores.decision.calibration import calibrate, own_samples
+from protores.decision.calibration import calibrate, goals, images_behind, own_samples
 from protores.decision.inspected import Inspected, inspect_images
 from protores.decision.rates import binomial_bounds, images_needed
-from protores.decision.request import USUAL_FALSE_ALARM, USUAL_MISS
 from protores.decision.verdict import Thresholds
 from protores.errors import ProtoresError
 from protores.files import write_text, writing
@@ -107,7 +106,7 @@ def _images(subject: Subject, data: Path | None, progress: Progress) -> tuple[li
     else:
         dataset = recognise(data)
         samples = [s for s in dataset.samples if s.part == TEST or not dataset.has_test]
-    picked = set((subject.decision.calibration or {}).get("images", ()))
+    picked = images_behind(subject.decision)
     left = 0
 
     def wanted(record: Record) -> bool:
@@ -173,16 +172,14 @@ def _data(
     """What the page's script works on."""
     drawn = curves(images, subject.decision.map_threshold)
     good = sum(one.kind == GOOD for one in images)
-    asked = (subject.decision.calibration or {}).get("asked", {})
-    usual = {"misses": ("max_miss", USUAL_MISS), "false_alarms": ("max_false_alarm", USUAL_FALSE_ALARM)}
-    goals = {what: asked.get(key) or share for what, (key, share) in usual.items()}
+    asked = dict(zip(("false_alarms", "misses"), goals(subject.decision), strict=True))
     return {
         "source": subject.path.name,
         "thresholds": {"good_below": thresholds.good_below, "bad_above": thresholds.bad_above},
         "calibrated": not caveat,
         "caveat": caveat,
         "bounds": {"good": _bounds(good), "defects": _bounds(len(images) - good)},
-        "goals": {what: {"share": share, "images": images_needed(share)} for what, share in goals.items()},
+        "goals": {what: {"share": share, "images": images_needed(share)} for what, share in asked.items()},
         "curves": {"roc": drawn.roc, "precision": drawn.precision, "pro": drawn.pro, "at": drawn.at},
         "images": [
             {"kind": c.kind, "group": c.group, "score": c.score, "path": c.path, "regions": _without_outlines(c)}
