@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from protores.bundle.contract import NAME
+from protores.errors import BundleError
 from protores.runtime.inspector import Inspector
 from protores.runtime.view import Tiling
 
@@ -12,10 +13,12 @@ def open_inspector(
 ) -> Inspector:
     """source: a bundle, or a run, which torch runs (runtime and threads are a bundle's).
 
-    Raises BundleError, or RunError for what is neither.
+    Raises BundleError where it is neither, or a bundle that cannot be used, and RunError likewise for a run.
     """
     if (source / NAME).exists():
         return Inspector(source, runtime, threads, tiling)
+    if not (source / "settings.json").exists():
+        raise BundleError(f"{source} is neither a bundle nor a run; pass a folder that export or train wrote")
     from protores.inspected_run import inspect_run
 
     return inspect_run(source, runtime, threads, tiling)
