@@ -76,11 +76,11 @@ def step(number: int) -> None:
         batch = batches[number]
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=bf16)
     with timed("backbone"), autocast:
-        changed = network.backbone(batch.images.permute(0, 3, 1, 2).float() / 255)
-        known = batch.source[: len(batch.source) - len(batch.images)]
-        maps = [torch.cat([m[known], c]) for m, c in zip(features, changed, strict=True)]
+        stem = network.backbone.stem(batch.images.permute(0, 3, 1, 2).float() / 255)
+        changed = network.backbone.body(stem[batch.normal :])
+        maps = [torch.cat([m[batch.source[: batch.normal]], c]) for m, c in zip(features, changed, strict=True)]
     with timed("head, forward"), autocast:
-        logits = network.head(maps, settings.data.size, batch.source)
+        logits = network.head(stem, maps, settings.data.size, batch.source)
     with timed("loss"):
         loss = segmentation_loss(logits, batch.masks.float()).total(settings.training.dice)
     with timed("head, backward"):

@@ -107,6 +107,11 @@ def test_a_damaged_file_is_a_settings_error(text):
         from_json(text)
 
 
+def test_a_stage_at_a_half_cannot_end_at_a_quarter():
+    with pytest.raises(SettingsError, match="model.output_stride to 2 or 1, or model.detail to 0"):
+        load("standard", {"model.output_stride": 4})
+
+
 def test_the_module_changes_nothing_when_a_preset_is_loaded():
     before = json.dumps(settings.PRESETS)
     load("paper", {"training.steps": 3, "model.output_stride": 4})

@@ -203,15 +203,17 @@ class ModelSettings(Section):
     """What feeds the decoder's deepest level: a convolution of the coarsest map, or the backbone's trained layer 4."""
     decoder_widths: tuple[int, int, int] = (32, 64, 64)
     """Channels of the decoder's stages, fine to coarse."""
+    detail: int = Field(16, ge=0)
+    """Channels of a last decoder stage at 1/2 that sees the backbone's stem, for sharp outlines; 0: none."""
     output_stride: Literal[1, 2, 4] = 2
-    """The decoder ends at this fraction of the input and the map is enlarged from there."""
-    output: Literal["shuffle", "conv"] = "shuffle"
-    """The last 3x3 convolution gives sub-pixels, or follows an enlargement of the features."""
+    """The decoder's last convolution runs at this fraction of the input and the map is enlarged from there."""
     score_top: float = Field(100 / 65536, gt=0.0, le=1.0)
     """The image score is the mean of this share of the highest pixels."""
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "ModelSettings":
+        if self.detail and self.output_stride == 4:
+            raise ValueError("model.detail works at 1/2; set model.output_stride to 2 or 1, or model.detail to 0")
         heads = len(self.token_grids)
         if self.widths and any(2 * w % heads for w in self.widths):
             raise ValueError(
@@ -235,7 +237,7 @@ class TrainingSettings(Section):
     """Share of a batch that is seen defects and extensions of them; the rest is simulated."""
     seen_as_is: Fraction = 0.2
     """Share of those that are a seen defect image itself."""
-    dice: float = Field(0.3, ge=0.0)
+    dice: float = Field(1.0, ge=0.0)
     """Weight of the Dice term beside smooth-L1 and focal; 0: the paper's loss."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     """AdamW decouples the weight decay, Adam adds it to the gradient."""
@@ -291,8 +293,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "token_grids": (1, 2, 4, 8),
             "bottom": "layer4",
             "decoder_widths": (64, 128, 256),
+            "detail": 0,
             "output_stride": 1,
-            "output": "conv",
         },
         "training": {
             "steps": 4000,

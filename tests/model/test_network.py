@@ -70,6 +70,21 @@ def test_the_residual_of_a_prototype_is_zero_and_the_map_depends_on_residuals():
     assert not torch.allclose(before, net(image))
 
 
+def test_the_last_stage_sees_the_stem():
+    net = network().eval()
+    stem, features = net.backbone.stem(torch.rand(1, 3, 64, 64)), net.backbone(torch.rand(1, 3, 64, 64))
+    assert stem.shape == (1, 64, 32, 32)
+    with_stem, without = (net.head(s, features, (64, 64)) for s in (stem, torch.zeros_like(stem)))
+    assert not torch.allclose(with_stem, without)
+    plain = network(detail=0).eval()
+    assert torch.equal(*(plain.head(s, features, (64, 64)) for s in (stem, torch.zeros_like(stem))))
+
+
+@pytest.mark.parametrize("model", [{"detail": 8, "output_stride": 1}, {"detail": 0, "output_stride": 4}])
+def test_the_decoder_ends_where_it_is_told(model):
+    assert network(size=(64, 96), **model).eval()(torch.rand(1, 3, 64, 96)).shape == (1, 64, 96)
+
+
 def test_batch_of_one_equals_its_place_in_a_batch():
     net = network().eval()
     images = torch.rand(3, 3, 64, 64)

@@ -41,7 +41,9 @@ def test_exact_counts_and_what_is_normal(images):
     made = batches(images)
     for step in range(5):
         batch = made[step]
-        assert batch.images.shape == (4, SIZE, SIZE, 3)
+        assert batch.images.shape == (8, SIZE, SIZE, 3)
+        assert batch.normal == 4
+        np.testing.assert_array_equal(batch.images[:4], images[0][batch.source[:4]])
         assert batch.masks.shape == (8, SIZE, SIZE)
         assert not batch.masks[:4].any()
         assert (batch.source[:4] != NO_SOURCE).all()
@@ -52,7 +54,7 @@ def test_outside_its_mask_an_image_is_its_source(images):
     made = batches(images, seen_as_is=0.0)
     for step in range(5):
         batch = made[step]
-        for image, mask, source in zip(batch.images, batch.masks[4:], batch.source[4:], strict=True):
+        for image, mask, source in zip(batch.images[4:], batch.masks[4:], batch.source[4:], strict=True):
             outside = mask.numpy() == 0
             np.testing.assert_array_equal(image.numpy()[outside], images[0][source][outside])
 
@@ -61,14 +63,14 @@ def test_seen_images_as_they_are_have_no_source(images):
     batch = batches(images, seen_as_is=1.0)[0]
     assert (batch.source[4:6] == NO_SOURCE).all()
     assert all(
-        any(np.array_equal(image, defect) for defect in images[1]) for image in batch.images[:2].numpy()
+        any(np.array_equal(image, defect) for defect in images[1]) for image in batch.images[4:6].numpy()
     )
 
 
 def test_without_seen_defects_their_share_is_simulated(images):
     assert slots(TrainingSettings(batch_size=16), any_seen=True) == (8, 4, 4)
     assert slots(TrainingSettings(batch_size=16), any_seen=False) == (8, 0, 8)
-    assert batches(images, seen=False)[0].images.shape[0] == 4
+    assert batches(images, seen=False)[0].images.shape[0] == 8
 
 
 def test_every_good_image_comes_once_an_epoch(images):

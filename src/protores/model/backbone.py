@@ -1,7 +1,7 @@
 """Features of a pre-trained network, frozen: the encoder of figure 3.
 
-Three scales (1/4, 1/8 and 1/16 of the input) feed prototypes and fusion; a fourth stage, if asked for, is
-trained and feeds the decoder's deepest level (the figure paints it like the decoder).
+Three scales (1/4, 1/8 and 1/16 of the input) feed prototypes and fusion; the stem (1/2) may feed the decoder's last
+stage; a fourth stage, if asked for, is trained and feeds its deepest level (the figure paints it like the decoder).
 """
 
 import logging
@@ -19,6 +19,7 @@ from protores.errors import SettingsError, WeightsError
 
 log = logging.getLogger(__name__)
 
+STEM_STRIDE = 2
 STRIDES = (4, 8, 16)
 BOTTOM_STRIDE = 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -32,8 +33,13 @@ class Backbone(nn.Module):
     """
 
     def __init__(self, stages: nn.ModuleDict, taps: tuple[str, ...], channels: tuple[int, ...]):
+        """stages: in their order. taps, channels: name and width of the stages at 1/2, 1/4, 1/8 and 1/16."""
         super().__init__()
-        self.stages, self.taps, self.channels = stages, taps, channels
+        self.stages, self.taps = stages, taps[1:]
+        self.stem_channels, self.channels = channels[0], channels[1:]
+        names = list(stages)
+        self.stem_stages = names[: names.index(taps[0]) + 1]
+        self.body_stages = names[len(self.stem_stages) :]
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
         self.eval().requires_grad_(False)
@@ -49,22 +55,34 @@ class Backbone(nn.Module):
         """
         net = _create(name, pretrained=weights == "imagenet")
         info = {i["reduction"]: i for i in net.feature_info.info}
-        taps = tuple(info[s]["module"] for s in STRIDES)
+        taps = tuple(info[s]["module"] for s in (STEM_STRIDE, *STRIDES))
         names = list(net.keys())
         last = names[names.index(taps[-1]) + 1 :]
         if weights not in ("random", "imagenet"):
             load_weights(net, Path(weights), unused=() if bottom else tuple(last))
         stages = nn.ModuleDict({n: net[n] for n in names if n not in last})
-        backbone = cls(stages, taps, tuple(info[s]["num_chs"] for s in STRIDES))
+        backbone = cls(stages, taps, tuple(info[s]["num_chs"] for s in (STEM_STRIDE, *STRIDES)))
         return backbone, nn.Sequential(*(net[n] for n in last)) if bottom else None
 
-    @torch.no_grad()
     def forward(self, image: Tensor) -> list[Tensor]:
         """image: B x 3 x H x W in [0, 1], RGB. Returns the maps at 1/4, 1/8 and 1/16, B x C x h x w each."""
-        features = []
+        return self.body(self.stem(image))
+
+    @torch.no_grad()
+    def stem(self, image: Tensor) -> Tensor:
+        """image: as in forward. Returns the map at 1/2."""
         x = (image - self.mean) / self.std
-        for name, module in self.stages.items():
-            x = module(x)
+        for name in self.stem_stages:
+            x = self.stages[name](x)
+        return x
+
+    @torch.no_grad()
+    def body(self, stem: Tensor) -> list[Tensor]:
+        """From the map at 1/2 to the three behind it."""
+        features = []
+        x = stem
+        for name in self.body_stages:
+            x = self.stages[name](x)
             if name in self.taps:
                 features.append(x)
         return features
@@ -88,9 +106,9 @@ def _create(name: str, pretrained: bool) -> FeatureListNet:
             raise WeightsError(_no_download(name)) from error
         raise
     reductions = net.feature_info.reduction()
-    if not isinstance(net, FeatureListNet) or not set(reductions) >= {*STRIDES, BOTTOM_STRIDE}:
+    if not isinstance(net, FeatureListNet) or not set(reductions) >= {STEM_STRIDE, *STRIDES, BOTTOM_STRIDE}:
         raise SettingsError(
-            f"backbone {name!r} has no plain stages at 1/4, 1/8, 1/16 and 1/32; use resnet18 or another ResNet"
+            f"backbone {name!r} has no plain stages at 1/2, 1/4, 1/8, 1/16 and 1/32; use resnet18 or another ResNet"
         )
     return net
 

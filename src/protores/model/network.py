@@ -47,10 +47,13 @@ class PRN(nn.Module):
         Raises SizeError for any other H or W.
         """
         size = check_size(image.shape[-2:])
-        return self.head(self.backbone(image), size)
+        stem = self.backbone.stem(image)
+        return self.head(stem, self.backbone.body(stem), size)
 
-    def head(self, features: list[Tensor], size: tuple[int, int], source: Tensor | None = None) -> Tensor:
-        """Everything behind the frozen backbone, from its three maps to logits, B x H x W, size = (H, W).
+    def head(
+        self, stem: Tensor, features: list[Tensor], size: tuple[int, int], source: Tensor | None = None
+    ) -> Tensor:
+        """Everything behind the frozen backbone, from its stem and its three maps to logits, B x H x W, size = (H, W).
 
         source: in training, which of the images behind the prototypes each one is made from (see Prototypes).
         """
@@ -60,7 +63,7 @@ class PRN(nn.Module):
         residuals = self.residual_fusion(self.residual_reduction(residuals))
         joined = [torch.cat(pair, dim=1) for pair in zip(features, residuals, strict=True)]
         fused = self.fusion(self.attention(joined))
-        return self.decoder(fused, bottom, size)
+        return self.decoder(fused, bottom, stem, size)
 
 
 def check_size(size: tuple[int, ...]) -> tuple[int, int]:
@@ -106,6 +109,11 @@ def build_network(
         attention=Attention(joined, settings.attention_blocks, settings.token_grids, settings.feed_forward),
         fusion=Fusion(joined),
         decoder=Decoder(
-            joined, bottom_width, settings.decoder_widths, settings.output_stride, settings.output
+            channels=joined,
+            bottom=bottom_width,
+            stages=settings.decoder_widths,
+            stem=backbone.stem_channels,
+            detail=settings.detail,
+            stride=settings.output_stride,
         ),
     )

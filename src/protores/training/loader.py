@@ -19,17 +19,18 @@ Drawn = tuple[NDArray[np.uint8], NDArray[np.uint8], int, NDArray[np.bool_] | Non
 
 
 class Batch(NamedTuple):
-    """Normal images first; they are known by their index alone, the others are drawn.
+    """Normal images first, then those that are drawn.
 
-    source: B indices of the normal image that each one is or is made from, or NO_SOURCE. images: the last C of
-    the B images, which are not normal, C x H x W x 3 uint8, RGB. masks: B x H x W uint8 in {0, 1}.
-    valid: B x H x W bool, False where nothing counts, or None.
+    source: B indices of the normal image that each one is or is made from, or NO_SOURCE. images: B x H x W x 3
+    uint8, RGB. masks: B x H x W uint8 in {0, 1}. valid: B x H x W bool, False where nothing counts, or None.
+    normal: how many of them are normal.
     """
 
     source: Tensor
     images: Tensor
     masks: Tensor
     valid: Tensor | None
+    normal: int
 
 
 class Batches(Dataset):
@@ -69,9 +70,10 @@ class Batches(Dataset):
         inside = [*(self._valid(index) for index in normal), *valid]
         return Batch(
             torch.tensor([*normal, *sources]),
-            torch.from_numpy(np.stack(images)),
+            torch.from_numpy(np.stack([*(self.good[index] for index in normal), *images])),
             torch.from_numpy(np.stack([*clean, *masks])),
             torch.from_numpy(np.stack(inside)) if valid[0] is not None else None,
+            self.normal,
         )
 
     def _generator(self, step: int, slot: int) -> np.random.Generator:

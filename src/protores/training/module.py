@@ -18,7 +18,8 @@ class PRNTraining(pl.LightningModule):
     """Trains `network`; `start` is the step that the first batch belongs to.
 
     normal: the backbone's features of the good images, N x C x H x W per scale. The backbone is frozen, so for
-    the normal images of a batch, its first, they are looked up and not computed again.
+    the normal images of a batch, its first, they are looked up and not computed again; only the stem is, whose map is
+    too large to keep.
     """
 
     def __init__(
@@ -39,8 +40,8 @@ class PRNTraining(pl.LightningModule):
         self.averaged = AveragedWeights(network, settings.average)
         self.optimizer = make_optimizer(network, settings)
         self.step = start
-        self._encode = torch.compile(network.backbone) if settings.compile else network.backbone
-        self._head = torch.compile(network.head) if settings.compile else network.head
+        parts = network.backbone.stem, network.backbone.body, network.head
+        self._stem, self._body, self._head = map(torch.compile, parts) if settings.compile else parts
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
@@ -50,13 +51,14 @@ class PRNTraining(pl.LightningModule):
             group["lr"] = self.schedule.learning_rate(self.step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        normal = len(batch.source) - len(batch.images)
-        known = batch.source[:normal].cpu()
-        changed = self._encode(batch.images.permute(0, 3, 1, 2).float() / 255)
+        known = batch.source[: batch.normal].cpu()
+        stem = self._stem(batch.images.permute(0, 3, 1, 2).float() / 255)
+        changed = self._body(stem[batch.normal :])
         features = [
             torch.cat([maps[known].to(self.device), found]) for maps, found in zip(self.normal, changed, strict=True)
         ]
-        logits = self._head(features, tuple(batch.masks.shape[1:]), batch.source if self.leave_one_out else None)
+        source = batch.source if self.leave_one_out else None
+        logits = self._head(stem, features, tuple(batch.masks.shape[1:]), source)
         with torch.autocast(self.device.type, enabled=False):
             terms = segmentation_loss(logits, batch.masks.float(), batch.valid)
         return {"loss": terms.total(self.settings.dice)} | {k: v.detach() for k, v in terms._asdict().items()}
