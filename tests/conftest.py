@@ -1,13 +1,16 @@
-"""A toy product small enough to train on in seconds, drawn once for the whole suite."""
+"""A toy product small enough to train on in seconds, drawn once for all tests; bundles made in milliseconds."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from protores import toy
+from protores.bundle.contract import Contract
 
 SHARED = Path(__file__).parents[2] / "shared"
 TINY = {
@@ -21,6 +24,10 @@ TINY = {
     "training.precision": "f32",
     "split.seen": 5,
 }
+REACH = 2
+"""How far the map depends on its surroundings, pixels."""
+KERNEL = np.random.default_rng(0).normal(0, 0.5, (1, 3, 2 * REACH + 1, 2 * REACH + 1)).astype(np.float32)
+MakeBundle = Callable[..., Path]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,3 +62,106 @@ def tiny_run(tiny_product, tmp_path_factory) -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def write_model(size: tuple[int, int], path: Path) -> None:
+    """An ONNX file: the sigmoid of a 5 x 5 convolution with zeros around the image, any batch."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["logits"], pads=[REACH] * 4),
+        helper.make_node("Sigmoid", ["logits"], ["maps"]),
+        helper.make_node("Squeeze", ["maps", "axes"], ["anomaly_map"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "one convolution",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["B", 3, *size])],
+        [helper.make_tensor_value_info("anomaly_map", TensorProto.FLOAT, ["B", *size])],
+        [numpy_helper.from_array(KERNEL, "kernel"), numpy_helper.from_array(np.array([1]), "axes")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+
+
+@pytest.fixture
+def make_bundle(tmp_path) -> MakeBundle:
+    """make_bundle(size=, keep_aspect=, bit_depth=, top=, name=, ignore=, roi=, **decision): a bundle's folder.
+
+    Its network is one convolution, which real runtimes run in a millisecond. ignore, roi: arrays that become its masks.
+    """
+
+    def make(
+        size: tuple[int, int] = (64, 96),
+        keep_aspect: bool = False,
+        bit_depth: int = 12,
+        top: float = 0.01,
+        name: str = "bundle",
+        ignore: np.ndarray | None = None,
+        roi: np.ndarray | None = None,
+        **decision: Any,
+    ) -> Path:
+        home = tmp_path / name
+        (home / "golden").mkdir(parents=True)
+        write_model(size, home / "model.onnx")
+        (home / "golden" / "0.png").write_bytes(cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tobytes())
+        np.save(home / "golden" / "0.npy", np.full(size, 0.5, np.float32))
+        for mask_name, mask in (("ignore", ignore), ("roi", roi)):
+            if mask is not None:
+                decision[mask_name] = f"{mask_name}.png"
+                (home / f"{mask_name}.png").write_bytes(cv2.imencode(".png", mask * np.uint8(255))[1].tobytes())
+        contract = Contract.model_validate(
+            {
+                "product": "board",
+                "kinds": ("bent",),
+                "seen_kinds": (),
+                "model": {
+                    "file": "model.onnx", "format": "onnx", "precision": "f32", "opset": 18, "backbone": "none",
+                    "prototypes": 1,
+                },
+                "image": {"size": size, "bit_depth": bit_depth, "keep_aspect": keep_aspect},
+                "map": {"size": size},
+                "score": {"top": top},
+                "decision": decision,
+                "golden": {
+                    "bound": 1e-4,
+                    "samples": ({"image": "golden/0.png", "map": "golden/0.npy", "score": 0.5, "kind": "good"},),
+                },
+                "files": {},
+                "origin": {
+                    "versions": {},
+                    "run": {"seed": 0, "split": "abc", "preset": "quick"},
+                    "weights": {"source": "random", "sha256": None, "licence": "none"},
+                },
+            }
+        )  # fmt: skip
+        contract.with_files(home, *contract.named()).write(home)
+        return home
+
+    return make
+
+
+@pytest.fixture
+def bundle(make_bundle) -> Path:
+    return make_bundle()
+
+
+@pytest.fixture
+def convolved() -> Callable[[np.ndarray], np.ndarray]:
+    """convolved(image): the network's map of one uint8 RGB image of any size, by OpenCV."""
+
+    def run(image: np.ndarray) -> np.ndarray:
+        logits = sum(
+            cv2.filter2D(image[..., c].astype(np.float32) / 255, -1, KERNEL[0, c], borderType=cv2.BORDER_CONSTANT)
+            for c in range(3)
+        )
+        return 1 / (1 + np.exp(-logits))
+
+    return run
+
+
+@pytest.fixture
+def image(rng) -> np.ndarray:
+    """Smooth colours, 100 x 180."""
+    noise = cv2.GaussianBlur(rng.random((100, 180, 3)).astype(np.float32), (0, 0), 5)
+    return np.asarray(cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX), np.uint8)

@@ -89,8 +89,8 @@ def test_train_resume_evaluate_and_predict(call, train, words, tiny_product, tmp
     good = tiny_product / "test" / "good"
     code, out, _ = call("predict", run, good, good / "000.png", "--out", tmp_path / "found")
     assert code == 0
-    assert out.count(".png") == 6
-    assert len(list((tmp_path / "found").glob("*_overlay.png"))) == 6
+    assert out.count(".png") == 5
+    assert len(list((tmp_path / "found").glob("*_overlay.png"))) == 5
 
 
 def test_check_names_the_layout_and_the_errors(call, data):
@@ -266,23 +266,52 @@ def test_an_existing_run(train, refused, tiny_run, tmp_path):
     assert file.read_text() == "mine"
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_no_run(call, refused, tmp_path, tiny_product, command):
-    more = [tiny_product / "test" / "good", "--out", tmp_path / "found"] if command == "predict" else []
-    refused(call(command, tmp_path, *more), "is no run", "pass the folder that train wrote", out=tmp_path / "found")
+def test_no_run(call, refused, tmp_path, tiny_product):
+    good, found = tiny_product / "test" / "good", tmp_path / "found"
+    refused(call("evaluate", tmp_path), "is no run", "pass the folder that train wrote")
+    refused(call("predict", tmp_path, good, "--out", found), "is neither a bundle nor a run; pass", out=found)
 
 
-def test_predict_refuses_before_it_writes(call, refused, tiny_run, data, tmp_path):
-    good = data / "test" / "good"
-    broken = good / "003.png"
-    broken.write_bytes(broken.read_bytes()[:-200])
+def test_predict_refuses_before_it_writes(call, refused, tiny_run, tiny_product, tmp_path):
+    good, found = tiny_product / "test" / "good", tmp_path / "found"
     (tmp_path / "empty").mkdir()
-    for images, cure in (
-        (good, "003.png"),
-        (tmp_path / "nowhere.png", "check the path"),
-        (tmp_path / "empty", "no images"),
+    for images, options, cure in (
+        (tmp_path / "nowhere.png", [], "check the path"),
+        (tmp_path / "empty", [], "no images"),
+        (good, ["--runtime", "onnxruntime"], "export it for onnxruntime"),
+        (good, ["--tile", 1.5], "give an overlap between 0 and 1"),
     ):
-        refused(call("predict", tiny_run, images, "--out", tmp_path / "found"), cure, out=tmp_path / "found")
+        refused(call("predict", tiny_run, images, "--out", found, *options), cure, out=found)
+
+
+def test_predict_goes_on_past_a_broken_image_and_says_so(call, make_bundle, data, tmp_path):
+    broken = data / "test" / "good" / "003.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    words = ("predict", make_bundle(), data / "test" / "good", "--out", tmp_path / "found", "--no-pictures")
+    code, out, err = call(*words)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("protores: 1 of 5 images cannot be read, see ")
+    assert f"{broken}: cut off" in out
+    assert len((tmp_path / "found" / "predictions.jsonl").read_text().splitlines()) == 5
+
+
+def test_predict_on_a_bundle_tells_verdicts(call, make_bundle, tiny_product, tmp_path):
+    bundle = make_bundle(map_threshold=0.5, good_below=0.0, bad_above=0.0)
+    pattern = f"{tiny_product}/test/*/00[01].png"
+    words = ("predict", bundle, pattern, "--out", tmp_path / "found", "--threads", 1, "--runtime", "onnxruntime")
+    code, out, err = call(*words, "--tile", 0.25)
+    assert code == 0
+    assert out.count("  bad  ") == 12
+    assert "images/s" in err
+
+
+def test_predict_stopped_says_how_to_go_on(call, monkeypatch, make_bundle, tiny_product, tmp_path):
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("protores.runtime.engine.OpenVINOEngine.__call__", stopped)
+    code, _, err = call("predict", make_bundle(), tiny_product / "test", "--out", tmp_path / "found")
+    assert (code, err) == (130, "protores: stopped; the same command goes on from there\n")
 
 
 def test_a_folder_that_cannot_be_written(call, refused, tiny_run, tiny_product, tmp_path):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protores.data.image import fit_box, network_input, resize_image
@@ -18,9 +18,8 @@ def stitched(tiles: Tiles, image: np.ndarray, network) -> np.ndarray:
     return tiles.join(np.stack([network(tile) for tile in tiles.cut(image)]).astype(np.float32), image.shape[:2])
 
 
-@given(
-    st.integers(1, 400), st.integers(1, 400), st.floats(0.01, 0.99), st.sampled_from([0.3, 0.5, 1.0, 1.7])
-)
+@settings(deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.floats(0.01, 0.9), st.sampled_from([0.3, 0.5, 1.0, 1.7]))
 def test_what_every_tile_sees_alike_comes_back(height, width, overlap, scale):
     """Weights sum to 1 everywhere, whatever the size, and every pixel lands where it came from."""
     image = np.add.outer(np.arange(height), np.arange(width) * 2)[..., None].repeat(3, 2).astype(np.uint8)
@@ -30,6 +29,7 @@ def test_what_every_tile_sees_alike_comes_back(height, width, overlap, scale):
     np.testing.assert_allclose(joined, resize_image(image, joined.shape)[..., 0], atol=0.01)
 
 
+@settings(deadline=None)
 @given(st.integers(65, 400), st.integers(97, 500), st.sampled_from([0.25, 0.4, 0.6]))
 def test_what_a_tile_makes_of_its_edge_counts_nothing(height, width, overlap):
     """Up to a quarter of the overlap from an edge that is not the image's, a map may be anything."""

@@ -39,9 +39,8 @@ def overlay(
 
     Where nothing is found the image stays as it is.
     """
-    alpha = scaled(anomaly_map, low, high)[..., None] * np.float32(opacity)
-    mixed = image + (colour(anomaly_map, low, high).astype(np.float32) - image) * alpha
-    return np.round(mixed).astype(np.uint8)
+    alpha = scaled(anomaly_map, low, high) * np.float32(opacity)
+    return np.asarray(cv2.blendLinear(image, colour(anomaly_map, low, high), 1 - alpha, alpha), np.uint8)
 
 
 def contours(image: Image, mask: NDArray[np.uint8], colour: Colour = TRUTH, thickness: int = 1) -> Image:
