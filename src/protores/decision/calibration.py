@@ -224,7 +224,7 @@ def _record(
     asked = {
         key: value for key, value in asdict(request).items() if value is not None and not isinstance(value, Path)
     }
-    if not (request.by_hand or request.by_costs):
+    if not (request.by_hand or request.by_costs or request.by_budgets):
         asked |= dict(zip(("max_false_alarm", "max_miss"), request.budgets, strict=True))
     parts = {
         "false_alarms": point.false_alarms,
