@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from protores.bundle.graph import deployed
+from protores.bundle.graph import StoredPrototypes, deployed, enlargement, log1p
 from protores.model.network import build_network
+from protores.model.prototypes import Prototypes
 from protores.settings import load
 
 PAPER = load("paper").model
@@ -32,7 +33,7 @@ def network(request):
 def test_same_maps_as_the_trained_network(network, batch):
     images = torch.rand(batch, 3, 64, 96)
     module = deployed(network)
-    torch.testing.assert_close(module(images), torch.sigmoid(network(images)), rtol=0, atol=2e-6)
+    torch.testing.assert_close(module(images), torch.sigmoid(network(images)), rtol=0, atol=1e-5)
     assert module.prototypes == 3
 
 
@@ -51,3 +52,35 @@ def test_prototypes_are_kept_in_half_precision_and_no_batch_norm_is_left(network
     assert all(getattr(kept, f"maps_{s}").dtype == torch.float16 for s in range(kept.scales))
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in module.modules())
     assert not any(p.requires_grad for p in module.parameters())
+
+
+def test_logarithm_by_roots():
+    x = torch.cat([torch.zeros(1), torch.logspace(-8, 8, 10_000)])
+    error = (log1p(x) - torch.log1p(x.double())).abs()
+    assert error[x <= 1e6].max() < 1e-5
+    assert error.max() < 1e-4
+
+
+@pytest.mark.parametrize(("small", "large"), [(5, 10), (8, 32), (7, 7)])
+def test_enlargement_is_bilinear_interpolation(small, large):
+    maps = torch.rand(2, 1, small, small + 3)
+    wanted = torch.nn.functional.interpolate(maps, (large, large + 9), mode="bilinear", align_corners=False)
+    found = enlargement(small, large) @ maps @ enlargement(small + 3, large + 9).T
+    torch.testing.assert_close(found, wanted)
+
+
+@torch.no_grad()
+def test_nearest_stays_nearest_in_bfloat16():
+    """Prototypes a hundredth apart on maps far from zero: without the mean taken out, rounding decides."""
+    torch.manual_seed(0)
+    maps = 5 + 0.05 * torch.randn(8, 6, 16, 16)
+    trained = Prototypes([(6, 16, 16)], 8, 8)
+    trained.fit([maps], 0)
+    stored = StoredPrototypes(trained)
+    images = maps + 0.02 * torch.randn(8, 6, 16, 16)
+    wanted = trained([images])[0][0]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = stored([images])[0][0]
+        plain = trained.maps_0[(trained.norms_0 - 2 * images.flatten(1) @ trained.maps_0.flatten(1).T).argmin(1)]
+    assert torch.equal(found, wanted)
+    assert not torch.equal(plain, wanted)

@@ -1,17 +1,24 @@
 """From a trained PRN to the module that is exported: the same function with nothing in it that only training needs.
 
 This is the one place where the deployed network may differ in form from the trained one. It takes a copy, and what
-it gives stays within 1e-4 of `torch.sigmoid(network(image))` in float32, which a test and every export check.
+it gives stays within 1e-4 of `torch.sigmoid(network(image))` in float32, which a test and every export check. What
+each change of form gains is in docs/performance.md.
 """
 
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from protores.model.backbone import fold_batch_norm
+from protores.model.decoder import Decoder
 from protores.model.network import PRN
 from protores.model.prototypes import Prototypes
+from protores.model.residuals import Residuals
+
+FINEST = 4
+"""Pixels of the input along a side of a pixel of the finest feature map."""
 
 
 class Deployed(nn.Module):
@@ -31,16 +38,22 @@ class Deployed(nn.Module):
 
 
 class StoredPrototypes(nn.Module):
-    """Prototypes as a bundle holds them: in half precision, without those that no image belongs to."""
+    """Prototypes as a bundle holds them: in half precision, without those that no image belongs to.
+
+    Distances are taken from the prototypes' mean m, |f - p|² = |f - m|² - 2 (f - m) · (p - m) + |p - m|²: its numbers
+    are small, so that the nearest stays the nearest in bfloat16. p - m is made when a runtime loads the graph.
+    """
 
     def __init__(self, trained: Prototypes):
         super().__init__()
         self.scales = trained.scales
         for s in range(self.scales):
-            maps, norms = getattr(trained, f"maps_{s}"), getattr(trained, f"norms_{s}")
-            used = norms.isfinite()
-            self.register_buffer(f"maps_{s}", maps[used].contiguous().half())
-            self.register_buffer(f"norms_{s}", norms[used])
+            used = getattr(trained, f"norms_{s}").isfinite()
+            maps = getattr(trained, f"maps_{s}")[used].contiguous()
+            mean = maps.mean(0, keepdim=True)
+            self.register_buffer(f"maps_{s}", maps.half())
+            self.register_buffer(f"mean_{s}", mean)
+            self.register_buffer(f"norms_{s}", (maps - mean).flatten(1).square().sum(1))
             self.register_buffer(f"spread_{s}", getattr(trained, f"spread_{s}"))
         self.register_buffer("gain", torch.ones(1))
 
@@ -49,14 +62,83 @@ class StoredPrototypes(nn.Module):
         return [self._nearest(s, feature) for s, feature in enumerate(features)]
 
     def _nearest(self, s: int, feature: Tensor) -> tuple[Tensor, Tensor]:
-        maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
-        distance = norms - 2 * feature.flatten(1) @ maps.float().flatten(1).T
-        return maps[distance.argmin(1)].float(), self.gain
+        maps, mean, norms = (getattr(self, f"{name}_{s}") for name in ("maps", "mean", "norms"))
+        centred = (maps.float() - mean).flatten(1)
+        distance = norms - 2 * (feature - mean).flatten(1) @ centred.T
+        return maps.index_select(0, distance.argmin(1)).float(), self.gain
+
+
+class LogResiduals(nn.Module):
+    """Residuals with `log`, the logarithm by roots: OpenVINO has fast roots on a CPU, but no fast logarithm."""
+
+    def __init__(self, trained: Residuals):
+        super().__init__()
+        self.prototypes = trained.prototypes
+
+    def forward(self, features: list[Tensor], source: None = None) -> list[Tensor]:
+        """As Residuals.forward for images that no prototype is made from."""
+        residuals = []
+        for s, (feature, (nearest, _)) in enumerate(zip(features, self.prototypes(features), strict=True)):
+            scaled = (feature - nearest) * getattr(self.prototypes, f"spread_{s}").rsqrt().view(1, -1, 1, 1)
+            residuals.append(log1p(scaled * scaled))
+        return residuals
+
+
+def log1p(x: Tensor) -> Tensor:
+    """log(1 + x) for x >= 0, within 1e-5 up to 1e6 and 1e-4 up to 1e8.
+
+    It is 32 log(r), r the 32nd root of 1 + x, and log(r) = 2 artanh(z) with z = (r - 1) / (r + 1), here by the first
+    four terms of its series: z stays small.
+    """
+    root = (1 + x).sqrt().sqrt().sqrt().sqrt().sqrt()
+    z = (root - 1) / (root + 1)
+    square = z * z
+    return 64 * z * (1 + square * (1 / 3 + square * (1 / 5 + square / 7)))
+
+
+class MatrixDecoder(nn.Module):
+    """The decoder with the last bilinear enlargement, of a single channel, as two matrix products.
+
+    small: size of what is enlarged; size: of the map.
+    """
+
+    def __init__(self, trained: Decoder, small: tuple[int, int], size: tuple[int, int]):
+        super().__init__()
+        self.trained = trained
+        self.small = small
+        self.register_buffer("rows", enlargement(small[0], size[0]))
+        self.register_buffer("columns", enlargement(small[1], size[1]).T.contiguous())
+
+    def forward(self, *inputs: list[Tensor] | Tensor | tuple[int, int]) -> Tensor:
+        """As Decoder.forward; the size, its last input, is the one this was made for."""
+        return self.rows @ self.trained(*inputs[:-1], self.small) @ self.columns
+
+
+def enlargement(small: int, large: int) -> Tensor:
+    """Bilinear enlargement of one axis as a matrix, large x small."""
+    return F.interpolate(torch.eye(small)[None], size=large, mode="linear", align_corners=False)[0].T.contiguous()
 
 
 def deployed(network: PRN) -> Deployed:
     """The network to export, in eval mode; `network` is left as it is."""
     copied = copy.deepcopy(network).cpu().float().to(memory_format=torch.contiguous_format).eval()
     fold_batch_norm(copied)
+    height, width = copied.residuals.prototypes.maps_0.shape[-2:]
+    size = (FINEST * height, FINEST * width)
+    small = _logits_size(copied, size)
+    if small != size:
+        copied.decoder = MatrixDecoder(copied.decoder, small, size)
     copied.residuals.prototypes = StoredPrototypes(copied.residuals.prototypes)
+    if copied.residuals.log:
+        copied.residuals = LogResiduals(copied.residuals)
     return Deployed(copied).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _logits_size(network: PRN, size: tuple[int, int]) -> tuple[int, int]:
+    """Size of the decoder's logits before they are enlarged, for images of this size."""
+    shapes = []
+    handle = network.decoder.head.register_forward_hook(lambda head, given, logits: shapes.append(logits.shape[-2:]))
+    network(torch.zeros(1, 3, *size))
+    handle.remove()
+    return tuple(shapes[0])
