@@ -28,7 +28,7 @@ class TorchEngine:
     @torch.inference_mode()
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """See runtime.engine.Engine."""
-        return torch.sigmoid(self.network(torch.from_numpy(images).to(device()))).cpu().numpy()
+        return self.network.anomaly_map(torch.from_numpy(images).to(device())).cpu().numpy()
 
 
 def inspect_run(path: Path, runtime: str | None, threads: int | None, tiling: Tiling | None) -> Inspector:

@@ -207,6 +207,8 @@ class ModelSettings(Section):
     """Channels of a last decoder stage at 1/2 that sees the backbone's stem, for sharp outlines; 0: none."""
     output_stride: Literal[1, 2, 4] = 2
     """The decoder's last convolution runs at this fraction of the input and the map is enlarged from there."""
+    context: float = Field(0.2, ge=0.0, lt=1.0)
+    """Share of each pixel's surroundings, 40 x 40, in the anomaly map; 0: the decoder's map as it is."""
     score_top: float = Field(100 / 65536, gt=0.0, le=1.0)
     """The image score is the mean of this share of the highest pixels."""
 
@@ -295,6 +297,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "decoder_widths": (64, 128, 256),
             "detail": 0,
             "output_stride": 1,
+            "context": 0.0,
         },
         "training": {
             "steps": 4000,

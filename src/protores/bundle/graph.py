@@ -1,7 +1,7 @@
 """From a trained PRN to the module that is exported: the same function with nothing in it that only training needs.
 
 This is the one place where the deployed network may differ in form from the trained one. It takes a copy, and what
-it gives stays within 1e-4 of `torch.sigmoid(network(image))` in float32, which a test and every export check. What
+it gives stays within 1e-4 of `network.anomaly_map(image)` in float32, which a test and every export check. What
 each change of form gains is in docs/performance.md.
 """
 
@@ -34,7 +34,7 @@ class Deployed(nn.Module):
         return len(self.network.residuals.prototypes.maps_0)
 
     def forward(self, image: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(image))
+        return self.network.anomaly_map(image)
 
 
 class StoredPrototypes(nn.Module):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from protores.errors import SizeError
 from protores.model.attention import Attention
 from protores.model.backbone import BOTTOM_STRIDE, STRIDES, Backbone
+from protores.model.context import with_context
 from protores.model.decoder import Decoder
 from protores.model.fusion import Fusion, Reduction, conv_norm
 from protores.model.prototypes import Prototypes
@@ -14,7 +15,7 @@ from protores.settings import ModelSettings
 
 
 class PRN(nn.Module):
-    """Image in, anomaly logits out. The parts are named after their files."""
+    """Image in, anomaly logits or map out. The parts are named after their files."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class PRN(nn.Module):
         attention: nn.Module,
         fusion: nn.Module,
         decoder: Decoder,
+        context: float,
     ):
         super().__init__()
         self.backbone = backbone
@@ -40,6 +42,7 @@ class PRN(nn.Module):
         self.attention = attention
         self.fusion = fusion
         self.decoder = decoder
+        self.context = context
 
     def forward(self, image: Tensor) -> Tensor:
         """image: B x 3 x H x W in [0, 1], RGB, H and W multiples of 32. Returns logits, B x H x W, float32.
@@ -49,6 +52,10 @@ class PRN(nn.Module):
         size = check_size(image.shape[-2:])
         stem = self.backbone.stem(image)
         return self.head(stem, self.backbone.body(stem), size)
+
+    def anomaly_map(self, image: Tensor) -> Tensor:
+        """image: as in forward. Returns what the product works with: B x H x W in [0, 1], float32."""
+        return with_context(torch.sigmoid(self(image)), self.context)
 
     def head(
         self, stem: Tensor, features: list[Tensor], size: tuple[int, int], source: Tensor | None = None
@@ -116,4 +123,5 @@ def build_network(
             detail=settings.detail,
             stride=settings.output_stride,
         ),
+        context=settings.context,
     )

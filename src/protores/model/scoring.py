@@ -32,7 +32,7 @@ def score_images(
     maps, scores = [], []
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(network_input(images[start : start + batch_size]))
-        found = torch.sigmoid(network(batch.to(device)))
+        found = network.anomaly_map(batch.to(device))
         if valid is not None:
             found = found * torch.from_numpy(valid[start : start + batch_size]).to(device)
         maps.append(found.cpu().numpy())
