@@ -368,7 +368,7 @@ def test_a_damaged_run_is_an_error_with_a_cure(tiny_run, tmp_path, name):
 def test_a_model_of_other_settings_does_not_fit(tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     text = (run / "settings.json").read_text()
-    (run / "settings.json").write_text(text.replace('"output_stride": 2', '"output_stride": 1'))
+    (run / "settings.json").write_text(text.replace('"detail": 16', '"detail": 8'))
     with pytest.raises(RunError, match="does not fit settings.json"):
         workflow.evaluate(run)
 
