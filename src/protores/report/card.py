@@ -16,8 +16,12 @@ Polygon = tuple[tuple[float, float], ...]
 
 QUALITIES = ((384, 82), (320, 76), (256, 70), (192, 60), (128, 50))
 """Longer side of the photo and WebP quality, best first."""
+SAMPLE = 12
+"""Images that a quality is tried on."""
 HEAT_QUALITY = 70
 OPACITY = 0.75
+MOST_REGIONS = 40
+"""Regions shown of an image, highest peak first."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,12 @@ def make_cards(images: list[Inspected], seen_kinds: frozenset[str], budget: int)
     """A card each; photos in the best quality of QUALITIES with which all together stay within `budget` bytes."""
     heats = [heat_layer(one) for one in images]
     left = budget - sum(map(len, heats))
+    sample = images[:: max(1, len(images) // SAMPLE)]
     photos: list[str] = []
     for side, quality in QUALITIES:
+        drawn = [webp(_shrunk(one.picture, side), quality) for one in sample]
+        if sum(map(len, drawn)) * len(images) > left * len(sample) and side != QUALITIES[-1][0]:
+            continue
         photos = [webp(_shrunk(one.picture, side), quality) for one in images]
         if sum(map(len, photos)) <= left:
             break
@@ -93,7 +101,7 @@ def _card(one: Inspected, photo: str, heat: str, seen_kinds: frozenset[str]) -> 
         photo,
         heat,
         outlines(one),
-        tuple(region.to_dict() for region in one.result.regions),
+        tuple(region.to_dict() for region in one.result.regions[:MOST_REGIONS]),
     )
 
 
