@@ -50,8 +50,9 @@ def test_every_error_is_listed_with_file_and_cure(mvtec: Path, draw: Draw):
     assert all(problem.cure for problem in found)
 
 
-def test_an_unreadable_ignore_image_is_an_error(mvtec: Path):
-    found = problems(mvtec, "error", DataSettings(ignore=mvtec / "none.png"))
+@pytest.mark.parametrize("name", ["ignore", "roi"])
+def test_an_unreadable_mask_of_what_counts_is_an_error(mvtec: Path, name: str):
+    found = problems(mvtec, "error", DataSettings(**{name: mvtec / "none.png"}))
     assert len(found) == 1
     assert "check the path" in found[0].cure
 

@@ -64,6 +64,17 @@ def test_ignore_counts_nowhere(tmp_path: Path, mvtec: Path, keep_aspect: bool):
     np.testing.assert_array_equal(store.valid, [expected, expected])
 
 
+def test_outside_the_region_of_interest_nothing_counts(tmp_path: Path, mvtec: Path):
+    roi, ignore = np.zeros((24, 32), np.uint8), np.zeros((24, 32), np.uint8)
+    roi[:, 8:], ignore[:, 16:] = 255, 255
+    masks = encode(tmp_path / "ignore.png", ignore), encode(tmp_path / "roi.png", roi)
+    store = ImageStore.build(recognise(mvtec).samples[:2], (48, 48), False, 16, *masks)
+    expected = np.zeros((48, 48), bool)
+    expected[:, 12:24] = True
+    assert store.valid is not None
+    np.testing.assert_array_equal(store.valid, [expected, expected])
+
+
 def test_pixels_recognise_copies_that_lost_nothing(tmp_path: Path):
     gray = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
     colour = np.dstack([gray, 255 - gray, gray])

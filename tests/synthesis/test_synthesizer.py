@@ -70,6 +70,32 @@ def test_objects_are_found_and_kept_to(nuts: tuple[np.ndarray, np.ndarray]) -> N
         assert not (made.mask & (1 - synthesizer.foregrounds[index])).any()
 
 
+def test_anomalies_lie_where_an_image_counts(grid: np.ndarray, seen_grid: tuple[np.ndarray, np.ndarray]) -> None:
+    valid = np.zeros(grid.shape[:3], bool)
+    valid[:, 100:160, 40:200] = True
+    synthesizer = Synthesizer(grid, *seen_grid, None, SynthesisSettings(), 0, valid)
+    rng = np.random.default_rng(0)
+    for index in range(40):
+        image = grid[index % len(grid)]
+        for made in (
+            synthesizer.simulated(image, index % len(grid), rng),
+            synthesizer.simulated(image, None, rng, valid[0]),
+            synthesizer.extended(image, index % len(grid), rng),
+        ):
+            assert made.mask.any()
+            assert not made.mask[~valid[0]].any()
+            np.testing.assert_array_equal(made.image[made.mask == 0], image[made.mask == 0])
+
+
+def test_objects_keep_to_what_counts_of_them(nuts: tuple[np.ndarray, np.ndarray]) -> None:
+    good, _ = nuts
+    valid = np.zeros(good.shape[:3], bool)
+    valid[:, :, : good.shape[2] // 2] = True
+    whole = Synthesizer(good, *NONE_SEEN, None, SynthesisSettings(), 0)
+    half = Synthesizer(good, *NONE_SEEN, None, SynthesisSettings(), 0, valid)
+    np.testing.assert_array_equal(half.foregrounds, whole.foregrounds * valid)
+
+
 def test_gray_products_get_gray_anomalies(synthesizer: Synthesizer, grid: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
