@@ -59,6 +59,16 @@ def tiny_run(tiny_product, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_run, tmp_path_factory) -> Path:
+    """That run exported to ONNX in f32, once. Not to be changed."""
+    from protores import workflow
+
+    out = tmp_path_factory.mktemp("bundles") / "tiny"
+    workflow.export(tiny_run, out)
+    return out
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -2,13 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from protores import Inspector, workflow
+from protores import Inspector
 from protores.bundle.contract import Contract, Decision, Part
 from protores.data.image import compose, network_input, resize_image, to_rgb
 from protores.runtime.score import image_score
@@ -55,11 +56,9 @@ def test_its_example_is_what_we_compute():
     assert image_score(counted, example["top"]) == pytest.approx(example["score"])
 
 
-@pytest.fixture(scope="module")
-def bundle(tiny_run, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("documented") / "bundle"
-    workflow.export(tiny_run, out)
-    return out
+@pytest.fixture
+def bundle(tiny_bundle, tmp_path) -> Path:
+    return shutil.copytree(tiny_bundle, tmp_path / "bundle")
 
 
 @pytest.fixture(scope="module")

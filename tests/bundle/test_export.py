@@ -37,14 +37,13 @@ def network(tiny_run):
 
 
 @pytest.fixture(scope="module")
-def bundles(tiny_run, tmp_path_factory) -> dict[str, Path]:
+def bundles(tiny_run, tiny_bundle, tmp_path_factory) -> dict[str, Path]:
     """One in each format, in f32; the ONNX graph is traced once only. Not to be changed."""
-    home = tmp_path_factory.mktemp("bundles")
-    workflow.export(tiny_run, home / "onnx")
+    out = tmp_path_factory.mktemp("bundles") / "openvino"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "to_onnx", lambda module, size: onnx.load(home / "onnx" / "model.onnx"))
-        workflow.export(tiny_run, home / "openvino", "openvino")
-    return {format: home / format for format in ("onnx", "openvino")}
+        patch.setattr(exporting, "to_onnx", lambda module, size: onnx.load(tiny_bundle / "model.onnx"))
+        workflow.export(tiny_run, out, "openvino")
+    return {"onnx": tiny_bundle, "openvino": out}
 
 
 @pytest.fixture

@@ -7,22 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from protores import workflow
 from protores.bundle.contract import Contract
 from protores.errors import BundleError
 from protores.runtime.verify import Checked, Verification, verify
 
 
-@pytest.fixture(scope="module")
-def exported(tiny_run, tmp_path_factory):
-    out = tmp_path_factory.mktemp("verified") / "bundle"
-    workflow.export(tiny_run, out)
-    return out
-
-
 @pytest.fixture
-def bundle(exported, tmp_path):
-    return shutil.copytree(exported, tmp_path / "bundle")
+def bundle(tiny_bundle, tmp_path):
+    return shutil.copytree(tiny_bundle, tmp_path / "bundle")
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
