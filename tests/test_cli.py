@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def call(monkeypatch, capsys):
         return end.value.code or 0, out, err
 
     return run
+
+
+@pytest.fixture
+def board(make_bundle) -> Path:
+    """A bundle that can judge the tiny product."""
+    return make_bundle(size=(64, 64), bit_depth=8, map_threshold=0.5)
 
 
 @pytest.fixture
@@ -325,6 +332,57 @@ def test_a_folder_that_cannot_be_written(call, refused, tiny_run, tiny_product, 
     refused(call("demo", "--out", file / "demo"), out=None)
     refused(call("demo", "--out", file), "exists already", out=None)
     assert file.read_text() == "mine"
+
+
+def test_calibrate_says_what_to_expect(call, board, tiny_product):
+    code, out, _ = call("calibrate", board, "--data", tiny_product, "--max-false-alarm", 0.3)
+    assert code == 0
+    assert "calibrated on   29 good and 15 defective images: board" in out
+    assert "split conformal" in out
+    assert "at most 30.0 % false alarms are promised with 95 % confidence" in out
+    code, out, _ = call("calibrate", board, "--good-below", 0.5, "--bad-above", 0.6)
+    assert (code, out.count("\n")) == (0, 1)
+
+
+def test_what_cannot_be_calibrated(call, refused, board, tiny_product, tmp_path):
+    refused(call("calibrate", board), "name a folder by --data")
+    refused(call("calibrate", board, "--data", tiny_product, "--max-miss", 0.1, "--cost-miss", 3), "pass one of them")
+    refused(call("calibrate", board, "--data", tiny_product, "--max-miss", 1.5), "between 0 and 1")
+    refused(call("calibrate", board, "--good-below", 0.7, "--bad-above", 0.6), "good_below must be at most bad_above")
+    refused(call("calibrate", tmp_path, "--data", tiny_product), "is no run")
+
+
+def test_report_writes_its_page(call, refused, board, tiny_product, tmp_path):
+    code, out, _ = call("report", board, "--data", tiny_product, "--out", tmp_path / "new" / "report.html")
+    assert code == 0
+    assert "report    " in out
+    assert (tmp_path / "new" / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    refused(call("report", board, "--out", tmp_path / "report.html"), "name a folder by --data")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_full_disk_for_report_and_calibrate(call, refused, monkeypatch, board, tiny_product, tmp_path):
+    before = (board / "contract.json").read_bytes()
+    monkeypatch.setattr("protores.files.os.replace", full)
+    refused(call("report", board, "--data", tiny_product, "--out", tmp_path / "report.html"), "is full", out=None)
+    refused(call("calibrate", board, "--good-below", 0.5, "--bad-above", 0.6), "is full", out=None)
+    assert (board / "contract.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["calibrate", "report"])
+def test_a_bundle_needs_no_torch(command, board, tiny_product, tmp_path):
+    words = [command, str(board), "--data", str(tiny_product)] + ["--out", str(tmp_path / "r.html")] * (command == "report")
+    code = f"""import sys
+sys.argv = ["protores", *{words!r}]
+import protores.cli
+try:
+    protores.cli.main()
+except SystemExit as end:
+    assert not end.code, end.code
+loaded = {{"torch", "lightning", "timm", "sklearn", "scipy", "pandas"}} & set(sys.modules)
+assert not loaded, loaded"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def full(*args, **kwargs):

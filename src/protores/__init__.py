@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from protores.errors import ProtoresError
 
 if TYPE_CHECKING:
+    from protores.decision.calibration import calibrate
     from protores.prediction import predict
     from protores.runtime.inspector import Inspector
     from protores.runtime.verify import verify
@@ -20,6 +21,7 @@ __all__ = [
     "Inspector",
     "ProtoresError",
     "__version__",
+    "calibrate",
     "check",
     "demo",
     "evaluate",
@@ -32,6 +34,7 @@ __all__ = [
 
 _WITHOUT_TORCH = {
     "Inspector": "protores.runtime.inspector",
+    "calibrate": "protores.decision.calibration",
     "predict": "protores.prediction",
     "verify": "protores.runtime.verify",
 }
