@@ -68,9 +68,20 @@ def test_openvino_computes_in_the_contracts_precision(converted, precision, expe
     values = json.loads((converted / "contract.json").read_text())
     values["model"]["precision"] = precision
     engine = open_engine(converted, Contract.model_validate_json(json.dumps(values)), threads=1)
-    compiled = engine.request.get_compiled_model()
-    assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == expected
-    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    for count in (1, 2):
+        engine(np.zeros((count, 3, 64, 96), np.float32))
+    for request in engine.requests.values():
+        compiled = request.get_compiled_model()
+        assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == expected
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+def test_openvino_keeps_shapes_fixed_for_one_image_and_open_for_more(converted):
+    engine = open_engine(converted, Contract.read(converted), "openvino")
+    for count in (1, 2, 5, 1):
+        engine(np.zeros((count, 3, 64, 96), np.float32))
+    shapes = [request.get_compiled_model().input().get_partial_shape() for request in engine.requests.values()]
+    assert [shape.is_static for shape in shapes] == [True, False]
 
 
 def test_openvino_comes_first_and_is_not_needed(bundle, monkeypatch):
