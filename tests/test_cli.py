@@ -349,7 +349,7 @@ def test_what_cannot_be_calibrated(call, refused, board, tiny_product, tmp_path)
     refused(call("calibrate", board, "--data", tiny_product, "--max-miss", 0.1, "--cost-miss", 3), "pass one of them")
     refused(call("calibrate", board, "--data", tiny_product, "--max-miss", 1.5), "between 0 and 1")
     refused(call("calibrate", board, "--good-below", 0.7, "--bad-above", 0.6), "good_below must be at most bad_above")
-    refused(call("calibrate", tmp_path, "--data", tiny_product), "is no run")
+    refused(call("calibrate", tmp_path, "--data", tiny_product), "pass a folder that export or train wrote")
 
 
 def test_report_writes_its_page(call, refused, board, tiny_product, tmp_path):
@@ -371,7 +371,8 @@ def test_a_full_disk_for_report_and_calibrate(call, refused, monkeypatch, board,
 
 @pytest.mark.parametrize("command", ["calibrate", "report"])
 def test_a_bundle_needs_no_torch(command, board, tiny_product, tmp_path):
-    words = [command, str(board), "--data", str(tiny_product)] + ["--out", str(tmp_path / "r.html")] * (command == "report")
+    words = [command, str(board), "--data", str(tiny_product)]
+    words += ["--out", str(tmp_path / "report.html")] if command == "report" else []
     code = f"""import sys
 sys.argv = ["protores", *{words!r}]
 import protores.cli
