@@ -16,13 +16,10 @@ def by_loops(qkv: torch.Tensor, grid: tuple[int, int], c: int) -> torch.Tensor:
     out = torch.zeros(b, c, h, w)
     for n in range(b):
         cells = [
-            (slice(i * ph, (i + 1) * ph), slice(j * pw, (j + 1) * pw))
-            for i in range(grid[0])
-            for j in range(grid[1])
+            (slice(i * ph, (i + 1) * ph), slice(j * pw, (j + 1) * pw)) for i in range(grid[0]) for j in range(grid[1])
         ]
         q, k, v = (
-            torch.stack([qkv[n, part * c : (part + 1) * c, r, s].flatten() for r, s in cells])
-            for part in range(3)
+            torch.stack([qkv[n, part * c : (part + 1) * c, r, s].flatten() for r, s in cells]) for part in range(3)
         )
         found = torch.softmax(q @ k.T / math.sqrt(q.shape[1]), dim=1) @ v
         for token, (r, s) in zip(found, cells, strict=True):
@@ -30,17 +27,38 @@ def by_loops(qkv: torch.Tensor, grid: tuple[int, int], c: int) -> torch.Tensor:
     return out
 
 
-@pytest.mark.parametrize(("grid", "cells"), [(2, (2, 2)), (4, (4, 4)), (8, (8, 6))])
-def test_attention_over_patches(grid, cells):
-    block = MultiSizeAttention(8, (grid, grid), expansion=1)
-    qkv = torch.randn(2, 3 * 4, 8, 12)
-    torch.testing.assert_close(block._attend(qkv, grid), by_loops(qkv, cells, 4), rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize(
+    ("grids", "size", "together"),
+    [
+        ((2, 4), (8, 12), True),
+        ((8, 4), (16, 32), True),
+        ((1, 2, 4, 8), (8, 16), True),
+        ((3, 4), (12, 12), False),
+        ((4, 8), (8, 12), False),
+    ],
+)
+@torch.no_grad()
+def test_attention_over_patches(grids, size, together):
+    """Also where the grids' patches do not lie in each other, so that heads cannot share an order of the pixels."""
+    heads = range(len(grids))
+    block = MultiSizeAttention(8, grids, expansion=1)
+    x = torch.randn(2, 8, *size)
+    c = 8 // len(grids)
+    expected = [
+        by_loops(qkv, (token_grid(size[0], grid), token_grid(size[1], grid)), c)
+        for qkv, grid in zip(block.qkv(x).split(3 * c, 1), grids, strict=True)
+    ]
+    sharing = block._sharing(x.shape)
+    assert sharing == ([list(heads)] if together else [[head] for head in heads])
+    found = torch.cat([block._attend(x, shared) for shared in sharing], 1)
+    torch.testing.assert_close(found, torch.cat(expected, 1), rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
 def test_a_single_token_passes_its_values_on():
     block = MultiSizeAttention(8, (1, 4), expansion=0)
-    qkv = torch.randn(1, 12, 8, 8)
-    torch.testing.assert_close(block._attend(qkv, 1), by_loops(qkv, (1, 1), 4))
+    x = torch.randn(1, 8, 8, 8)
+    torch.testing.assert_close(block._attend(x, [0]), block.qkv(x)[:, 8:12])
 
 
 def test_a_block_keeps_shape_and_has_a_skip_connection():

@@ -33,42 +33,65 @@ class MultiSizeAttention(nn.Module):
         self.join = conv_norm(width, width, kernel=3)
         hidden = int(width * expansion)
         self.feed = (
-            nn.Sequential(conv_norm(width, hidden), nn.ReLU(inplace=True), conv_norm(hidden, width))
-            if hidden
-            else None
+            nn.Sequential(conv_norm(width, hidden), nn.ReLU(inplace=True), conv_norm(hidden, width)) if hidden else None
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        heads = self.qkv(x).split(3 * self.head, dim=1)
-        x = x + F.relu(
-            self.join(torch.cat([self._attend(h, g) for h, g in zip(heads, self.grids, strict=True)], 1))
-        )
+        x = x + F.relu(self.join(torch.cat([self._attend(x, heads) for heads in self._sharing(x.shape)], 1)))
         return x if self.feed is None else x + self.feed(x)
 
-    def _attend(self, qkv: Tensor, grid: int) -> Tensor:
-        """qkv: B x 3c x H x W. Scaled dot-product attention over the patches of a grid: B x c x H x W."""
-        b, _, h, w = qkv.shape
-        rows, columns = token_grid(h, grid), token_grid(w, grid)
-        if rows * columns == 1:
-            return qkv[:, 2 * self.head :]
-        ph, pw = h // rows, w // columns
-        tokens = qkv.permute(0, 2, 3, 1).reshape(b, rows, ph, columns, pw, 3, self.head)
-        q, k, v = tokens.permute(5, 0, 1, 3, 2, 4, 6).reshape(3, b, 1, rows * columns, -1).unbind(0)
-        out = F.scaled_dot_product_attention(q, k, v)
-        out = (
-            out.reshape(b, rows, columns, ph, pw, self.head)
-            .permute(0, 1, 3, 2, 4, 5)
-            .reshape(b, h, w, self.head)
-        )
+    def _sharing(self, shape: torch.Size) -> list[list[int]]:
+        """Which heads share one order of the pixels: all where each grid is a division of the coarser ones."""
+        heads = list(range(len(self.grids)))
+        nested = all(_is_nested([token_grid(side, grid) for grid in sorted(self.grids)]) for side in shape[-2:])
+        return [heads] if nested else [[head] for head in heads]
+
+    def _attend(self, x: Tensor, heads: list[int]) -> Tensor:
+        """Scaled dot-product attention over the patches of these heads' grids: B x C x H x W to B x (heads c) x H x W.
+
+        The pixels are put in an order in which the patches of every grid are rows of pixels, and back at the end.
+        """
+        b, c, h, w = x.shape
+        rows, columns = (_levels(side, sorted(self.grids[head] for head in heads)) for side in (h, w))
+        levels = len(rows)
+        apart = [1 + level for level in range(2 * levels)]
+        paired = [axis for pair in zip(apart[:levels], apart[levels:], strict=True) for axis in pair]
+        pixels = x.permute(0, 2, 3, 1).reshape(b, *rows, *columns, c).permute(0, *paired, 2 * levels + 1)
+        pixels = pixels.reshape(b, h * w, c)
+        out = torch.cat([self._head(pixels, head, (h, w)) for head in heads], 2)
+        out = out.reshape(b, *(n for pair in zip(rows, columns, strict=True) for n in pair), -1)
+        out = out.permute(0, *apart[::2], *apart[1::2], 2 * levels + 1).reshape(b, h, w, -1)
         return out.permute(0, 3, 1, 2)
+
+    def _head(self, pixels: Tensor, head: int, size: tuple[int, int]) -> Tensor:
+        """pixels: B x HW x C, each patch's in a row. Returns B x HW x c."""
+        tokens = token_grid(size[0], self.grids[head]) * token_grid(size[1], self.grids[head])
+        weights = self.qkv.weight.flatten(1).split(self.head)[3 * head : 3 * head + 3]
+        biases = self.qkv.bias.split(self.head)[3 * head : 3 * head + 3]
+        if tokens == 1:
+            return F.linear(pixels, weights[2], biases[2])
+        b, n, _ = pixels.shape
+        q, k, v = (
+            F.linear(pixels, weight, bias).reshape(b, 1, tokens, -1)
+            for weight, bias in zip(weights, biases, strict=True)
+        )
+        return F.scaled_dot_product_attention(q, k, v).reshape(b, n, -1)
+
+
+def _is_nested(grids: list[int]) -> bool:
+    return all(fine % coarse == 0 for coarse, fine in zip(grids, grids[1:], strict=False))
+
+
+def _levels(side: int, grids: list[int]) -> list[int]:
+    """A side as a product: tokens of the coarsest grid, how many of the next lie in each, ..., pixels in the finest."""
+    counts = [1, *(token_grid(side, grid) for grid in grids), side]
+    return [fine // coarse for coarse, fine in zip(counts, counts[1:], strict=False)]
 
 
 class Attention(nn.Module):
     """Blocks in a row at every scale; `blocks` may differ from scale to scale."""
 
-    def __init__(
-        self, widths: tuple[int, ...], blocks: tuple[int, ...], grids: tuple[int, ...], expansion: float
-    ):
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...], grids: tuple[int, ...], expansion: float):
         super().__init__()
         self.scales = nn.ModuleList(
             nn.Sequential(*(MultiSizeAttention(w, grids, expansion) for _ in range(n)))
