@@ -87,6 +87,21 @@ def test_its_own_data_give_a_run_the_same(run, tiny_product):
     assert calibrate(run, tiny_product).point == calibrate(run).point
 
 
+def test_an_image_that_changed_since_training_is_refused(tiny_product, tiny_run, tmp_path):
+    data, run = shutil.copytree(tiny_product, tmp_path / "board"), shutil.copytree(tiny_run, tmp_path / "run")
+    settings = json.loads((run / "settings.json").read_text())
+    settings["data"]["root"] = str(data)
+    (run / "settings.json").write_text(json.dumps(settings))
+    split = Split.from_json((run / "split.json").read_text())
+    own = data / next(entry.path for entry in split.entries if entry.role == "calibration")
+    shutil.copy(data / "test" / "scratch" / "000.png", own)
+    with pytest.raises(ProtoresError, match="changed since training; restore it"):
+        calibrate(run)
+    shutil.rmtree(data)
+    with pytest.raises(ProtoresError, match="any more; name a folder by --data"):
+        calibrate(run)
+
+
 def test_images_that_all_trained_or_tested_are_refused(run, tiny_product, tmp_path):
     for part in ("test", "ground_truth"):
         shutil.copytree(tiny_product / part, tmp_path / "data" / part)

@@ -97,7 +97,7 @@ def test_the_slider_moves_the_thresholds_and_everything_follows(opened):
     assert after["defective good"] == 15
     assert after != before
     assert opened.find_element(By.ID, "sentence").text != sentence
-    assert "15 missed" in opened.find_element(By.ID, "sentence").text
+    assert "15 are missed" in opened.find_element(By.ID, "sentence").text
     assert opened.find_element(By.ID, "tally").text.startswith("15 misses")
     assert opened.execute_script(line) != place
     assert "flatter" in opened.find_element(By.ID, "caveat").text

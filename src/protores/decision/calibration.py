@@ -170,6 +170,12 @@ def own_samples(subject: Subject, role: str) -> list[Sample]:
     return [s for s in dataset.samples if s.path.relative_to(dataset.root).as_posix() in entries]
 
 
+def require_role(subject: Subject, record: Record, role: str) -> None:
+    """Raises ProtoresError where an image of a run's own is not any more what it was in training."""
+    if subject.uses.role(record) != role:
+        raise ProtoresError(f"{record.sample.path} changed since training; restore it, or name a folder by --data")
+
+
 def _images(
     subject: Subject, data: Path | None, request: Request, progress: Progress
 ) -> tuple[list[Inspected], str, tuple[str, ...]]:
@@ -187,6 +193,8 @@ def _images(
 
     def wanted(record: Record) -> bool:
         nonlocal used, copies
+        if data is None:
+            require_role(subject, record, "calibration")
         if subject.uses.role(record) not in (None, "calibration"):
             used += 1
             return False

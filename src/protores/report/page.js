@@ -41,16 +41,17 @@
   function drawVerdict() {
     const misses = count(defects, "good"), alarms = count(good, "bad");
     const looks = { good: count(good, "look-again"), defects: count(defects, "look-again") };
+    const are = (n) => `${n} ${n === 1 ? "is" : "are"}`;
+    const need = (n) => (n ? `, ${n} ${n === 1 ? "needs" : "need"} a second look` : "");
     const parts = [];
     if (defects.length) {
-      const look = looks.defects ? `, ${looks.defects} to be looked at` : "";
-      parts.push(`Of ${plural(defects.length, "defective image", "defective images")} ${count(defects, "bad")} `
-        + `${count(defects, "bad") === 1 ? "is" : "are"} called bad${look} and ${misses} missed`);
+      parts.push(`Of ${plural(defects.length, "defective image", "defective images")} ${are(count(defects, "bad"))} called bad`
+        + `${need(looks.defects)} and ${are(misses)} missed`);
     }
     if (good.length) {
-      const look = looks.good ? `, ${looks.good} to be looked at` : "";
-      parts.push(`${parts.length ? "of" : "Of"} ${plural(good.length, "good image", "good images")} ${count(good, "good")} `
-        + `${count(good, "good") === 1 ? "passes" : "pass"}${look} and ${alarms} ${alarms === 1 ? "is" : "are"} called bad`);
+      const passing = count(good, "good");
+      parts.push(`${parts.length ? "of" : "Of"} ${plural(good.length, "good image", "good images")} ${passing} `
+        + `${passing === 1 ? "passes" : "pass"}${need(looks.good)} and ${are(alarms)} called bad`);
     }
     $("sentence").textContent = `${parts.join("; ")}.`;
     const missed = rate(misses, defects, data.bounds.defects), alarmed = rate(alarms, good, data.bounds.good);
@@ -104,7 +105,7 @@
         : `${kind}: ${of.missed} of ${of.all} missed although some trained. Give more of them, and the ones below, to training.`]);
     }
     const alarms = count(good, "bad");
-    if (alarms) advice.push([`Look at the ${plural(alarms, "false alarm", "false alarms")} below: if truly good, put images like ${alarms === 1 ? "it" : "them"} into the good training images; if not, they are labelled wrongly.`]);
+    if (alarms) advice.push([`Look at the ${alarms === 1 ? "false alarm" : `${alarms} false alarms`} below: where truly good, put images like ${alarms === 1 ? "it" : "them"} into the good training images; where not, mend the label.`]);
     const wide = [["misses", defects, data.bounds.defects, data.goals.misses, "defective"], ["false alarms", good, data.bounds.good, data.goals.false_alarms, "good"]];
     for (const [what, some, bounds, goal, kind] of wide) {
       if (!some.length) {
@@ -251,9 +252,10 @@
   function open(card) {
     const one = card.image, picture = card.querySelector(".picture");
     opened = card;
-    const distance = one.score > at.bad_above ? `${short(one.score - at.bad_above)} above bad` : one.score < at.good_below
-      ? `${short(at.good_below - one.score)} below good` : `${short(at.bad_above - one.score)} below bad, ${short(one.score - at.good_below)} above good`;
-    $("viewer-title").textContent = `${NAMES[outcome(one.score)]} · score ${one.score.toFixed(4)}, ${distance} · ${one.kind} · ${one.path}`;
+    const distance = one.score > at.bad_above ? `${short(one.score - at.bad_above)} above the threshold of bad` : one.score < at.good_below
+      ? `${short(at.good_below - one.score)} below the threshold of good`
+      : `${short(one.score - at.good_below)} above the threshold of good, ${short(at.bad_above - one.score)} below that of bad`;
+    $("viewer-title").textContent = `${NAMES[outcome(one.score)]} · truly ${one.kind} · score ${one.score.toFixed(4)}, ${distance} · ${one.path}`;
     $("viewer-plain").replaceChildren(picture.cloneNode(true));
     $("viewer-marked").replaceChildren(picture.cloneNode(true));
     const table = $("viewer-regions");
@@ -331,6 +333,7 @@
   });
   $("viewer").addEventListener("close", () => opened && opened.focus());
   window.addEventListener("resize", drawHistogram);
+  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
   const kinds = [...new Set(images.map((one) => one.kind))].sort((a, b) => (b === "good") - (a === "good") || a.localeCompare(b));
   chips("kinds", kinds.map((kind) => [kind, kind]), hidden.kinds);
   chips("outcomes", Object.entries(NAMES), hidden.outcomes);

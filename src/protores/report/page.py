@@ -17,7 +17,7 @@ from protores.data.layouts import TEST, recognise
 from protores.data.sample import GOOD
 from protores.data.store import Record
 from protores.data.uses import DIGITS
-from protores.decision.calibration import calibrate, goals, images_behind, own_samples
+from protores.decision.calibration import calibrate, goals, images_behind, own_samples, require_role
 from protores.decision.inspected import Inspected, inspect_images
 from protores.decision.rates import binomial_bounds, images_needed
 from protores.decision.verdict import Thresholds
@@ -111,6 +111,8 @@ def _images(subject: Subject, data: Path | None, progress: Progress) -> tuple[li
 
     def wanted(record: Record) -> bool:
         nonlocal left
+        if data is None:
+            require_role(subject, record, TEST)
         used = subject.uses.role(record) not in (None, TEST) or record.pixels[:DIGITS] in picked
         left += used
         return not used
