@@ -255,7 +255,7 @@
     const distance = one.score > at.bad_above ? `${short(one.score - at.bad_above)} above the threshold of bad` : one.score < at.good_below
       ? `${short(at.good_below - one.score)} below the threshold of good`
       : `${short(one.score - at.good_below)} above the threshold of good, ${short(at.bad_above - one.score)} below that of bad`;
-    $("viewer-title").textContent = `${NAMES[outcome(one.score)]} · truly ${one.kind} · score ${one.score.toFixed(4)}, ${distance} · ${one.path}`;
+    $("viewer-title").textContent = `${NAMES[outcome(one.score)]} · is ${one.kind} · score ${one.score.toFixed(4)}, ${distance} · ${one.path}`;
     $("viewer-plain").replaceChildren(picture.cloneNode(true));
     $("viewer-marked").replaceChildren(picture.cloneNode(true));
     const table = $("viewer-regions");
