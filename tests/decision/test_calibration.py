@@ -141,6 +141,14 @@ def test_costs(board, tiny_product):
     calibration = calibrate(board, tiny_product, Request(cost_miss=50, cost_false_alarm=1))
     assert calibration.point.false_alarms.images + calibration.point.misses.images == 14 + 7
     assert Contract.read(board).decision.calibration["asked"] == {"cost_miss": 50, "cost_false_alarm": 1}
+    assert any("34.1 %, stands for that of production" in note for note in calibration.notes)
+
+
+def test_what_weakens_the_rates_is_said(board, run, tiny_product):
+    assert any("does not tell which images trained" in note for note in calibrate(board, tiny_product).notes)
+    assert not calibrate(run).notes
+    small = Request(max_false_alarm=0.1, min_area=3)
+    assert any("picked on these images too" in note for note in calibrate(run, request=small).notes)
 
 
 def test_masks_and_areas_change_without_thresholds(board, tmp_path):

@@ -1,6 +1,6 @@
 """Thresholds for a run or a bundle, from images that trained nothing and tested nothing, and what to expect of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -204,10 +204,24 @@ def _images(
     found = inspect_images(subject, samples, wanted, progress)
     notes = [f"{used} images that trained or tested the model were left out"] * (used > 0)
     notes += [f"{copies} exact copies of other images were left out"] * (copies > 0)
+    notes += _reservations(subject, data, request, found)
     if not found:
         where = "the run kept none out of training" if data is None else f"those of {data} trained or tested the model"
         raise ProtoresError(f"no image is left to calibrate by: {where}; name a folder of others by --data")
     return found, source, tuple(notes)
+
+
+def _reservations(
+    subject: Subject, data: Path | None, request: Request, found: Sequence[Inspected]
+) -> Iterator[str]:
+    """What weakens the rates, to be said."""
+    if not subject.uses.roles:
+        yield "the bundle does not tell which images trained it; make sure that none of these did"
+    if data is None and subject.decision.min_area:
+        yield "the map threshold, on which the smallest area depends, was picked on these images too"
+    if request.by_costs and request.defect_rate is None and found:
+        share = sum(one.kind != GOOD for one in found) / len(found)
+        yield f"the share of defects here, {percent(share)}, stands for that of production; give yours by --defect-rate"
 
 
 def _point(found: Sequence[Inspected], request: Request) -> OperatingPoint:
