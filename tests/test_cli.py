@@ -410,3 +410,48 @@ def test_a_full_disk_for_predict(call, refused, monkeypatch, tiny_run, tiny_prod
     monkeypatch.setattr("protores.files.os.replace", full)
     result = call("predict", tiny_run, tiny_product / "test" / "good", "--out", tmp_path / "found")
     refused(result, "is full; free some space and try again", out=None)
+
+
+# export and verify
+
+
+def test_export_and_verify(call, tiny_run, tmp_path):
+    code, out, _ = call("export", tiny_run, "--out", tmp_path / "bundle", "--licence", "BSD-3-Clause")
+    assert code == 0
+    assert "onnx, f32, map within 0.0001" in out
+    assert '"licence": "BSD-3-Clause"' in (tmp_path / "bundle" / "contract.json").read_text()
+    for runtime in ("onnxruntime", "openvino"):
+        code, out, _ = call("verify", tmp_path / "bundle", "--runtime", runtime)
+        assert code == 0
+        assert out.splitlines()[-1].startswith(f"pass: {runtime}, f32")
+
+
+def test_verify_tells_a_failure_by_exit_code_1_and_what_cannot_be_run_by_2(call, refused, tiny_bundle, tmp_path):
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    text = (bundle / "contract.json").read_text()
+    (bundle / "contract.json").write_text(text.replace('"bound": 0.0001', '"bound": 1e-12'))
+    code, out, _ = call("verify", bundle, "--runtime", "onnxruntime")
+    assert code == 1
+    assert out.splitlines()[-1].startswith("FAIL: onnxruntime")
+    refused(call("verify", bundle, "--runtime", "tensorrt"), "choose openvino or onnxruntime")
+    refused(call("verify", tmp_path), "pass a folder that export wrote")
+    (bundle / "contract.json").write_text(text.replace('"map_threshold": 0', '"map_threshold": 7'))
+    refused(call("verify", bundle), "decision.map_threshold", "less than or equal to 1", "correct it there")
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["--precision", "bf16"], "pass --format openvino"),
+        (["--format", "coreml"], "formats are onnx, openvino"),
+        (["--precision", "f16"], "precisions f32, bf16, int8"),
+    ],
+)
+def test_export_refuses_what_there_is_not(call, refused, tiny_run, tmp_path, words, cure):
+    refused(call("export", tiny_run, "--out", tmp_path / "bundle", *words), cure, out=tmp_path / "bundle")
+    refused(call("export", tmp_path, "--out", tmp_path / "bundle"), "pass the folder that train wrote")
+
+
+def test_export_names_the_extra_that_is_missing(call, refused, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    refused(call("export", tiny_run, "--out", tmp_path / "bundle"), "pip install 'protores[export]'")

@@ -71,8 +71,8 @@ class Model(Part):
     """What the runtime has to compute in; bf16 is a hint to OpenVINO, its file holds f32 weights."""
     opset: int = Field(ge=1)
     """Of the ONNX graph, which the OpenVINO model was converted from."""
-    input: str = Field("image", min_length=1)
-    output: str = Field("anomaly_map", min_length=1)
+    input: str = Field(default="image", min_length=1)
+    output: str = Field(default="anomaly_map", min_length=1)
     backbone: str
     prototypes: int = Field(ge=1)
     quantization: Quantization | None = None
@@ -98,7 +98,7 @@ class Image(Part):
     colour: Literal["RGB"] = "RGB"
     bit_depth: Literal[8, 10, 12, 14, 16]
     """Bits that 16-bit images really use: value v becomes round(255 v / (2^bit_depth - 1)), at most 255."""
-    scale: float = Field(1 / 255, gt=0.0)
+    scale: float = Field(default=1 / 255, gt=0.0)
     """Factor from 8-bit values to the network's; mean and deviation are subtracted inside the network."""
     layout: Literal["NCHW"] = "NCHW"
     dtype: Literal["float32"] = "float32"
@@ -131,10 +131,10 @@ class Decision(Part):
     """Scores below are good."""
     bad_above: Unit | None = None
     """Scores above are bad; between the two a person looks again. Both None: there is no verdict."""
-    min_area: float = Field(0.0, ge=0.0)
+    min_area: float = Field(default=0.0, ge=0.0)
     """Area of the smallest region that counts, in `unit`, at the size of the original image."""
     unit: Literal["px", "mm2"] = "px"
-    mm_per_px: float | None = Field(None, gt=0.0)
+    mm_per_px: float | None = Field(default=None, gt=0.0)
     """Side of a pixel of the original image."""
     ignore: FileName | None = None
     """Image whose non-zero pixels do not count, stretched over any image."""
