@@ -187,6 +187,9 @@ class ModelSettings(Section):
     """Prototypes as a share of the normal training images."""
     prototype_cap: int = Field(64, ge=1)
     """The most prototypes; 64 are 59 MB at 256 x 256 in half precision."""
+    match_cells: Literal[1, 2] = 1
+    """The nearest prototype is found on whole maps (1), or on their averages over 2 x 2 cells: a quarter of the work
+    and memory for nearly the same choice."""
     leave_one_out: bool = True
     """In training, take an image's own share out of its prototype, as it will be for images never seen."""
     residual: Literal["log", "squared"] = "log"

@@ -12,7 +12,10 @@ PAPER = load("paper").model
 QUICK = load("quick").model
 
 
-@pytest.fixture(params=[QUICK, PAPER], ids=["quick", "paper"])
+CELLS = load("quick", {"model.match_cells": 2}).model
+
+
+@pytest.fixture(params=[QUICK, PAPER, CELLS], ids=["quick", "paper", "cells"])
 def network(request):
     """Random weights and statistics, prototypes of random images; K-means found fewer of them than it was asked for."""
     torch.manual_seed(0)

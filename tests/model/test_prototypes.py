@@ -75,6 +75,16 @@ def test_nearest_is_that_of_brute_force(seed, k, channels_last):
         assert (gain == 1).all()
 
 
+def test_nearest_on_cells_is_that_of_brute_force_on_averages():
+    maps, images = features(12, groups=4), features(5, seed=1)
+    prototypes = Prototypes([tuple(m.shape[1:]) for m in maps], 4, 12, cells=2)
+    prototypes.fit(maps, seed=0)
+    for s, (nearest, _) in enumerate(prototypes(images)):
+        kept = getattr(prototypes, f"maps_{s}")
+        small = [torch.nn.functional.avg_pool2d(m, 2).flatten(1) for m in (images[s], kept)]
+        torch.testing.assert_close(nearest, kept[torch.cdist(*small).argmin(1)])
+
+
 def test_a_prototype_is_the_mean_of_its_cluster_in_half_precision():
     maps = features(20, groups=4)
     prototypes = fitted(maps, 4)

@@ -47,13 +47,18 @@ class StoredPrototypes(nn.Module):
     def __init__(self, trained: Prototypes):
         super().__init__()
         self.scales = trained.scales
+        self.averaged = trained.averaged
+        self.whole = trained.cells == 1
         for s in range(self.scales):
             used = getattr(trained, f"norms_{s}").isfinite()
             maps = getattr(trained, f"maps_{s}")[used].contiguous()
-            mean = maps.mean(0, keepdim=True)
+            matched = trained.averaged(maps).half()
+            mean = matched.float().mean(0, keepdim=True)
             self.register_buffer(f"maps_{s}", maps.half())
+            if not self.whole:
+                self.register_buffer(f"matched_{s}", matched)
             self.register_buffer(f"mean_{s}", mean)
-            self.register_buffer(f"norms_{s}", (maps - mean).flatten(1).square().sum(1))
+            self.register_buffer(f"norms_{s}", (matched.float() - mean).flatten(1).square().sum(1))
             self.register_buffer(f"spread_{s}", getattr(trained, f"spread_{s}"))
         self.register_buffer("gain", torch.ones(1))
 
@@ -63,8 +68,9 @@ class StoredPrototypes(nn.Module):
 
     def _nearest(self, s: int, feature: Tensor) -> tuple[Tensor, Tensor]:
         maps, mean, norms = (getattr(self, f"{name}_{s}") for name in ("maps", "mean", "norms"))
-        centred = (maps.float() - mean).flatten(1)
-        distance = norms - 2 * (feature - mean).flatten(1) @ centred.T
+        matched = maps if self.whole else getattr(self, f"matched_{s}")
+        centred = (matched.float() - mean).flatten(1)
+        distance = norms - 2 * (self.averaged(feature) - mean).flatten(1) @ centred.T
         return maps.index_select(0, distance.argmin(1)).float(), self.gain
 
 

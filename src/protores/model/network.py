@@ -108,7 +108,9 @@ def build_network(
     return PRN(
         backbone=backbone,
         bottom=layer4 or nn.Sequential(conv_norm(channels[-1], bottom_width, kernel=3, stride=2), nn.ReLU()),
-        residuals=Residuals(Prototypes(shapes, prototypes, images), log=settings.residual == "log"),
+        residuals=Residuals(
+            Prototypes(shapes, prototypes, images, settings.match_cells), log=settings.residual == "log"
+        ),
         feature_reduction=reduction(),
         residual_reduction=reduction(),
         feature_fusion=Fusion(widths),

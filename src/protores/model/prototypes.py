@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
@@ -55,12 +56,14 @@ def number_of_prototypes(images: int, share: float, cap: int) -> int:
 class Prototypes(nn.Module):
     """The prototypes of every scale, and for an image the nearest of them.
 
-    shapes: (C, H, W) per scale; count: K; images: how many normal images they are made from.
+    shapes: (C, H, W) per scale; count: K; images: how many normal images they are made from. cells: the nearest
+    is found on maps averaged over cells of this side, which divides H and W; 1: on the maps themselves.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, int, int]], count: int, images: int):
+    def __init__(self, shapes: Sequence[tuple[int, int, int]], count: int, images: int, cells: int = 1):
         super().__init__()
         self.scales = len(shapes)
+        self.cells = cells
         for s, shape in enumerate(shapes):
             maps = torch.zeros(count, *shape).contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"maps_{s}", maps)
@@ -83,7 +86,7 @@ class Prototypes(nn.Module):
             for k in range(clusters.max() + 1):
                 members = torch.from_numpy(np.flatnonzero(clusters == k))
                 prototypes[k] = maps[members].float().mean(0).half()
-                norms[k] = prototypes[k].square().sum()
+                norms[k] = self.averaged(prototypes[k]).square().sum()
             getattr(self, f"spread_{s}").copy_(self._spread(s, maps))
 
     def _spread(self, s: int, maps: Tensor, chunk: int = 16) -> Tensor:
@@ -95,6 +98,10 @@ class Prototypes(nn.Module):
             nearest, gain = self._nearest(s, feature, source.to(device))
             total += ((feature - nearest).square().mean((2, 3)) * gain[:, None]).sum(0)
         return (total / len(maps)).clamp(min=1e-8)
+
+    def averaged(self, maps: Tensor) -> Tensor:
+        """Maps, ... x C x H x W, as the nearest is found on them."""
+        return maps if self.cells == 1 else F.avg_pool2d(maps, self.cells)
 
     @torch.no_grad()
     def forward(self, features: list[Tensor], source: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
@@ -111,7 +118,7 @@ class Prototypes(nn.Module):
     def _nearest(self, s: int, feature: Tensor, source: Tensor | None) -> tuple[Tensor, Tensor]:
         maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
         with torch.autocast(feature.device.type, enabled=False):
-            distance = norms - 2 * _flat(feature).float() @ _flat(maps).T
+            distance = norms - 2 * _flat(self.averaged(feature.float())) @ _flat(self.averaged(maps)).T
         gain = torch.ones(len(feature), device=feature.device)
         if source is None:
             return maps[distance.argmin(1)], gain
