@@ -34,6 +34,9 @@ def hardware() -> dict[str, Any]:
         "timm",
         "lightning",
         "scikit-learn",
+        "onnxruntime",
+        "openvino",
+        "nncf",
     ):
         try:
             versions[name] = version(name)
