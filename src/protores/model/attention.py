@@ -66,16 +66,16 @@ class MultiSizeAttention(nn.Module):
     def _head(self, pixels: Tensor, head: int, size: tuple[int, int]) -> Tensor:
         """pixels: B x HW x C, each patch's in a row. Returns B x HW x c."""
         tokens = token_grid(size[0], self.grids[head]) * token_grid(size[1], self.grids[head])
-        weights = self.qkv.weight.flatten(1).split(self.head)[3 * head : 3 * head + 3]
-        biases = self.qkv.bias.split(self.head)[3 * head : 3 * head + 3]
         if tokens == 1:
-            return F.linear(pixels, weights[2], biases[2])
+            return self._project(pixels, head, 2)
         b, n, _ = pixels.shape
-        q, k, v = (
-            F.linear(pixels, weight, bias).reshape(b, 1, tokens, -1)
-            for weight, bias in zip(weights, biases, strict=True)
-        )
+        q, k, v = (self._project(pixels, head, part).reshape(b, 1, tokens, -1) for part in range(3))
         return F.scaled_dot_product_attention(q, k, v).reshape(b, n, -1)
+
+    def _project(self, pixels: Tensor, head: int, part: int) -> Tensor:
+        """A head's q, k or v (part 0, 1, 2), which are slices of one 1x1 convolution."""
+        own = slice((3 * head + part) * self.head, (3 * head + part + 1) * self.head)
+        return F.linear(pixels, self.qkv.weight[own].flatten(1), self.qkv.bias[own])
 
 
 def _is_nested(grids: list[int]) -> bool:
