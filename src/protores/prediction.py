@@ -234,7 +234,8 @@ def _overlay(image: NDArray[np.uint8], result: Result) -> NDArray[np.uint8]:
     if not result.regions:
         return shown
     inside = np.zeros(result.size, np.uint8)
-    cv2.fillPoly(inside, [np.array(region.polygon, np.int32) for region in result.regions], 1)
+    for region in result.regions:
+        cv2.fillPoly(inside, [np.array(region.polygon, np.int32)], 1)
     return heatmap.contours(shown, inside, heatmap.FOUND)
 
 
