@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 import torch
 from common import write
-from torch import nn
+from torch import Tensor, nn
 
 from protores.bundle import graph
 from protores.bundle.quiet import import_quietly
@@ -29,6 +29,15 @@ from protores.settings import load
 
 SIDE = 256
 openvino = import_quietly("openvino")
+
+
+class Trained(nn.Module):
+    def __init__(self, network: PRN):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.network.anomaly_map(image)
 
 
 def network(prototypes: int, cells: int) -> PRN:
@@ -45,13 +54,13 @@ def network(prototypes: int, cells: int) -> PRN:
 def forms(prototypes: int) -> dict[str, nn.Module]:
     """Each form on top of the ones before."""
     trained = network(prototypes, 1)
-    found: dict[str, nn.Module] = {"trained": graph.Deployed(copy.deepcopy(trained))}
+    found: dict[str, nn.Module] = {"trained": Trained(copy.deepcopy(trained))}
     changed = copy.deepcopy(trained)
     changed.residuals.prototypes = graph.StoredPrototypes(changed.residuals.prototypes)
-    found["distances around the mean"] = graph.Deployed(copy.deepcopy(changed))
+    found["distances around the mean"] = Trained(copy.deepcopy(changed))
     changed.residuals = graph.LogResiduals(changed.residuals)
-    found["logarithm by roots"] = graph.Deployed(copy.deepcopy(changed))
-    found["enlargement by matrices"] = graph.deployed(trained)
+    found["logarithm by roots"] = Trained(copy.deepcopy(changed))
+    found["enlargements by matrices"] = graph.deployed(trained)
     found["match_cells 2"] = graph.deployed(network(prototypes, 2))
     return {name: module.eval() for name, module in found.items()}
 
@@ -91,7 +100,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         made = forms(arguments.prototypes)
         files = {name: exported(module, Path(folder) / f"{i}.onnx", 1) for i, (name, module) in enumerate(made.items())}
-        files["open batch"] = exported(made["enlargement by matrices"], Path(folder) / "open.onnx", None)
+        files["open batch"] = exported(made["enlargements by matrices"], Path(folder) / "open.onnx", None)
         for name, path in files.items():
             calls[name, "openvino bf16"] = openvino_call(path, "bf16", image)
             calls[name, "openvino f32"] = openvino_call(path, "f32", image)

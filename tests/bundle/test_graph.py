@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from protores.bundle.graph import StoredPrototypes, deployed, enlargement, log1p
+from protores.bundle.graph import MatrixContext, StoredPrototypes, deployed, enlargement, log1p
+from protores.model.context import with_context
 from protores.model.network import build_network
 from protores.model.prototypes import Prototypes
 from protores.settings import load
@@ -70,6 +71,12 @@ def test_enlargement_is_bilinear_interpolation(small, large):
     wanted = torch.nn.functional.interpolate(maps, (large, large + 9), mode="bilinear", align_corners=False)
     found = enlargement(small, large) @ maps @ enlargement(small + 3, large + 9).T
     torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 96)])
+def test_context_by_matrices(size):
+    maps = torch.rand(3, *size)
+    torch.testing.assert_close(MatrixContext(*size, 0.2)(maps), with_context(maps, 0.2))
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from protores.model.backbone import fold_batch_norm
+from protores.model.context import STRIDE, WINDOW
 from protores.model.decoder import Decoder
 from protores.model.network import PRN
 from protores.model.prototypes import Prototypes
@@ -27,6 +28,8 @@ class Deployed(nn.Module):
     def __init__(self, network: PRN):
         super().__init__()
         self.network = network
+        height, width = map_size(network)
+        self.context = MatrixContext(height, width, network.context) if network.context else nn.Identity()
 
     @property
     def prototypes(self) -> int:
@@ -34,7 +37,7 @@ class Deployed(nn.Module):
         return len(self.network.residuals.prototypes.maps_0)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.network.anomaly_map(image)
+        return self.context(torch.sigmoid(self.network(image)))
 
 
 class StoredPrototypes(nn.Module):
@@ -120,6 +123,22 @@ class MatrixDecoder(nn.Module):
         return self.rows @ self.trained(*inputs[:-1], self.small) @ self.columns
 
 
+class MatrixContext(nn.Module):
+    """with_context as matrix products, for the same reason: its means and their enlargement work on each axis alone."""
+
+    def __init__(self, height: int, width: int, share: float):
+        super().__init__()
+        self.share = share
+        for name, side in (("rows", height), ("columns", width)):
+            means = F.avg_pool1d(torch.eye(side)[None], WINDOW, STRIDE, (WINDOW - STRIDE) // 2, count_include_pad=False)
+            self.register_buffer(f"means_{name}", means[0].T.contiguous())
+            self.register_buffer(f"enlarged_{name}", enlargement(side // STRIDE, side))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        means = self.means_rows @ maps @ self.means_columns.T
+        return maps + self.share * (self.enlarged_rows @ means @ self.enlarged_columns.T - maps)
+
+
 def enlargement(small: int, large: int) -> Tensor:
     """Bilinear enlargement of one axis as a matrix, large x small."""
     return F.interpolate(torch.eye(small)[None], size=large, mode="linear", align_corners=False)[0].T.contiguous()
@@ -129,8 +148,7 @@ def deployed(network: PRN) -> Deployed:
     """The network to export, in eval mode; `network` is left as it is."""
     copied = copy.deepcopy(network).cpu().float().to(memory_format=torch.contiguous_format).eval()
     fold_batch_norm(copied)
-    height, width = copied.residuals.prototypes.maps_0.shape[-2:]
-    size = (FINEST * height, FINEST * width)
+    size = map_size(copied)
     small = _logits_size(copied, size)
     if small != size:
         copied.decoder = MatrixDecoder(copied.decoder, small, size)
@@ -138,6 +156,12 @@ def deployed(network: PRN) -> Deployed:
     if copied.residuals.log:
         copied.residuals = LogResiduals(copied.residuals)
     return Deployed(copied).eval().requires_grad_(False)
+
+
+def map_size(network: PRN) -> tuple[int, int]:
+    """Height and width of the images and maps that the prototypes are for."""
+    height, width = network.residuals.prototypes.maps_0.shape[-2:]
+    return FINEST * height, FINEST * width
 
 
 @torch.no_grad()
