@@ -198,6 +198,30 @@ def test_what_int8_may_cost(before, after, told):
     assert refusal is None if told is None else told in refusal
 
 
+@pytest.mark.parametrize(
+    ("precision", "found", "bound"),
+    [("f32", 9e-5, 1e-4), ("bf16", 0.001, 0.02), ("bf16", 0.03, 0.06), ("int8", 0.7, 1.0)],
+)
+def test_the_bound_follows_from_what_was_found(precision, found, bound):
+    assert exporting._bound(precision, found) == bound
+
+
+@pytest.mark.parametrize(("precision", "found"), [("f32", 1.1e-4), ("f32", np.nan), ("bf16", np.nan), ("int8", np.nan)])
+def test_no_bound_for_a_graph_that_is_wrong(precision, found):
+    with pytest.raises(BundleError, match="deviates by"):
+        exporting._bound(precision, found)
+
+
+def test_without_a_calibration_part_int8_cannot_be_measured(tiny_product, tiny, tmp_path, monkeypatch):
+    run, out = tmp_path / "run", tmp_path / "f32"
+    workflow.train(tiny_product, run, "quick", tiny | {"split.calibration": 0.0, "training.steps": 1})
+    workflow.export(run, out)
+    assert {sample.kind for sample in Contract.read(out).golden.samples} == {"good"}
+    monkeypatch.setattr(exporting, "to_onnx", lambda module, size: onnx.load(out / "model.onnx"))
+    with pytest.raises(BundleError, match=r"what INT8 costs cannot be measured.*pass --force"):
+        workflow.export(run, tmp_path / "int8", precision="int8")
+
+
 # The licence of the weights
 
 

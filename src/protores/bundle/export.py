@@ -35,7 +35,7 @@ from protores.files import whole_folder, write_text
 from protores.metrics.evaluation import Evaluation, evaluate
 from protores.model.network import PRN
 from protores.model.scoring import image_score, score_images
-from protores.product import Images, Product
+from protores.product import Images, Product, select
 from protores.progress import Progress
 from protores.settings import Settings
 
@@ -54,6 +54,8 @@ COST = {"image_auroc": 0.002, "pixel_ap": 0.01}
 NAMES = {"image_auroc": "image AUROC", "pixel_ap": "pixel AP"}
 FILES: dict[Format, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
 IMAGES = "images.json"
+FEW = 32
+"""Good images to choose golden samples from where nothing was kept for calibration."""
 BATCH = 8
 STEPS = 4
 
@@ -77,7 +79,9 @@ class Trained:
     @property
     def pool(self) -> Images:
         """The images that golden samples are chosen from: never test images."""
-        return self.product.role("train") if self.calibration is None else self.calibration
+        if self.calibration is not None:
+            return self.calibration
+        return select(self.product.store, self.product.split.indices("train")[:FEW])
 
 
 def check_request(out: Path, format: str, precision: str) -> None:
@@ -91,7 +95,8 @@ def check_request(out: Path, format: str, precision: str) -> None:
         raise BundleError("ONNX Runtime gains nothing by bf16 on a CPU; pass --format openvino, or --precision f32")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise BundleError(f"{out} exists already; delete it or pass another --out")
-    import_quietly("nncf" if precision == "int8" else "onnxscript")
+    for name in ("onnx", "onnxscript", *["openvino"] * (format == "openvino"), *["nncf"] * (precision == "int8")):
+        import_quietly(name)
 
 
 def export_bundle(
@@ -145,7 +150,7 @@ def export_bundle(
             origin=origin(settings, trained.split, licence),
         )
         networks = open_engines(folder, contract)
-        found = max(_deviation(network, pool.images[chosen], maps[chosen]) for network in networks)
+        found = float(np.max([_deviation(network, pool.images[chosen], maps[chosen]) for network in networks]))
         changes: dict[str, Any] = {"golden": Golden(bound=_bound(precision, found), samples=samples)}
         progress.track("exporting", 3, STEPS)
         if precision == "int8":
@@ -197,14 +202,13 @@ def _deviation(network: Network, images: NDArray[np.uint8], maps: Maps) -> float
 
 def _bound(precision: Precision, found: float) -> float:
     """What the contract promises, from the largest deviation found here. Raises BundleError if it is too large."""
-    if precision != "f32":
-        return min(1.0, max(REDUCED_BOUND, round(2 * found, 4)))
-    if not found <= F32_BOUND:
+    most = F32_BOUND if precision == "f32" else 1.0
+    if not found <= most:  # nor is a NaN
         raise BundleError(
-            f"the exported network deviates by {found:.2g} from the trained one, more than {F32_BOUND}; "
+            f"the exported network deviates by {found:.2g} from the trained one, more than {most}; "
             "install the versions of constraints.txt and export again"
         )
-    return F32_BOUND
+    return F32_BOUND if precision == "f32" else min(1.0, max(REDUCED_BOUND, round(2 * found, 4)))
 
 
 def _cost(trained: Trained, network: Network, maps: Maps, calibrated_on: int, force: bool) -> Quantization:
