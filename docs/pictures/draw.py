@@ -47,7 +47,7 @@ def main() -> None:
         work = Path(folder)
         run = arguments.run or train(work, arguments.weights, arguments.steps)
         held = toy.draw(work / "held", good=100, test_good=100, defects_per_kind=12, size=SIZE, seed=1)
-        print("\n".join(calibrate(run, held, Request(max_false_alarm=0.05, max_miss=0.1)).lines()))
+        print("\n".join(calibrate(run, held, Request(max_false_alarm=0.1, max_miss=0.3)).lines()))
         report(run, work / "report.html")
         photograph(work / "report.html", work)
 
@@ -78,7 +78,7 @@ def photograph(page: Path, work: Path) -> None:
             save(name, shot(browser, above, width, height))
         screen(browser, page, 1440, 1000)
         save("report-images", shot(browser, "#gallery", 1440, 760))
-        save("thresholds", shot(browser, "#control", 1440, 330))
+        save("thresholds", shot(browser, "#control", 1440, 400))
     finally:
         browser.quit()
 

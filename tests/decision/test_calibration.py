@@ -57,7 +57,7 @@ def test_a_bundle_gets_its_thresholds_from_images(board, tiny_product):
     assert (record["good"], record["defective"], record["source"]) == (29, 15, "board")
     assert record["false_alarms"]["method"] == "split conformal"
     assert record["misses"]["method"] == "exact binomial"
-    assert len(record["images"]) == 44
+    assert len(record["images"].split()) == 44
 
 
 def test_what_trained_or_was_tested_on_is_left_out_of_a_bundle(board, tiny_product, tiny_run):
@@ -171,6 +171,17 @@ def test_masks_and_areas_change_without_thresholds(board, tmp_path):
     assert (result.map[:7] == 0).all()
     assert (result.map[33:] == 0).all()
     assert result.map[9:31].any()
+
+
+def test_a_scale_alone_does_not_turn_pixels_into_mm2(board):
+    for request, area in (
+        (Request(min_area=20), (20, "px", None)),
+        (Request(mm_per_px=0.1), (20, "px", 0.1)),
+        (Request(min_area=0.3), (0.3, "mm2", 0.1)),
+    ):
+        calibrate(board, request=request)
+        decision = Contract.read(board).decision
+        assert (decision.min_area, decision.unit, decision.mm_per_px) == area
 
 
 def test_a_run_keeps_its_masks(run, tmp_path):

@@ -129,11 +129,10 @@ def changed(subject: Subject, request: Request) -> Subject:
     if request.map_threshold is not None:
         update["map_threshold"] = request.map_threshold
     if request.mm_per_px is not None:
-        update |= {"mm_per_px": request.mm_per_px, "unit": "mm2"}
+        update["mm_per_px"] = request.mm_per_px
     if request.min_area is not None:
-        update["min_area"] = request.min_area
-        if request.mm_per_px is None and subject.decision.mm_per_px is None:
-            update["unit"] = "px"
+        scale = request.mm_per_px or subject.decision.mm_per_px
+        update |= {"min_area": request.min_area, "unit": "px" if scale is None else "mm2"}
     decision = subject.decision.model_copy(update=update)
     if decision.min_area and decision.map_threshold is None:
         raise ProtoresError("a smallest area needs a map threshold that outlines regions; pass --map-threshold")
@@ -146,7 +145,7 @@ def changed(subject: Subject, request: Request) -> Subject:
 def images_behind(decision: Decision) -> frozenset[str]:
     """The digests (as in Uses) of the images that picked the thresholds."""
     images = (decision.calibration or {}).get("images")
-    return frozenset(str(digest) for digest in images) if isinstance(images, list) else frozenset()
+    return frozenset(images.split()) if isinstance(images, str) else frozenset()
 
 
 def goals(decision: Decision) -> tuple[float, float]:
@@ -264,5 +263,5 @@ def _record(
         "notes": list(notes),
         "date": date.today().isoformat(),
         "protores": protores.__version__,
-        "images": sorted({one.record.pixels[:DIGITS] for one in found}),
+        "images": " ".join(sorted({one.record.pixels[:DIGITS] for one in found})),
     }
