@@ -103,7 +103,7 @@ class OpenVINOEngine:
         return found[self.output].copy()
 
     def _request(self, alone: bool) -> "openvino.InferRequest":
-        """For one image at a time, where fixed shapes save a tenth of the time, or for any number of them."""
+        """For one image at a time, where fixed shapes are faster (docs/performance.md), or for any number of them."""
         model = self.core.read_model(self.model)
         if alone:
             model.reshape(self.single)
