@@ -32,11 +32,12 @@ def network(request):
     return network
 
 
+@pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("batch", [1, 3])
 @torch.no_grad()
-def test_same_maps_as_the_trained_network(network, batch):
+def test_same_maps_as_the_trained_network(network, batch, centred):
     images = torch.rand(batch, 3, 64, 96)
-    module = deployed(network)
+    module = deployed(network, centred)
     torch.testing.assert_close(module(images), network.anomaly_map(images), rtol=0, atol=1e-5)
     assert module.prototypes == 3
 

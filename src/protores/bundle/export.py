@@ -112,7 +112,7 @@ def export_bundle(
     """Writes the bundle, whole or not at all. Raises BundleError where it does not give what torch gives, or where
     INT8 costs more than it may and `force` is not set."""
     settings, product, pool = trained.settings, trained.product, trained.pool
-    module = deployed(trained.network)
+    module = deployed(trained.network, centred=precision != "f32")
     maps, scores = score_images(trained.network, pool.images, settings.model.score_top)
     chosen = golden.choose(pool.kinds, scores)
     with whole_folder(out) as folder:

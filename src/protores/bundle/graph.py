@@ -43,12 +43,14 @@ class Deployed(nn.Module):
 class StoredPrototypes(nn.Module):
     """Prototypes as a bundle holds them: in half precision, without those that no image belongs to.
 
-    Distances are taken from the prototypes' mean m, |f - p|² = |f - m|² - 2 (f - m) · (p - m) + |p - m|²: its numbers
-    are small, so that the nearest stays the nearest in bfloat16. p - m is made when a runtime loads the graph.
+    Where `centred`, distances are taken from the prototypes' mean m, |f - p|² = |f - m|² - 2 (f - m) · (p - m) + |p - m|²:
+    its numbers are small, so that the nearest stays the nearest in bfloat16. A runtime makes p - m when it loads the
+    graph, and holds p beside it; float32 needs no mean and spares that memory.
     """
 
-    def __init__(self, trained: Prototypes):
+    def __init__(self, trained: Prototypes, centred: bool = True):
         super().__init__()
+        self.centred = centred
         self.scales = trained.scales
         self.averaged = trained.averaged
         self.whole = trained.cells == 1
@@ -60,8 +62,9 @@ class StoredPrototypes(nn.Module):
             self.register_buffer(f"maps_{s}", maps.half())
             if not self.whole:
                 self.register_buffer(f"matched_{s}", matched)
-            self.register_buffer(f"mean_{s}", mean)
-            self.register_buffer(f"norms_{s}", (matched.float() - mean).flatten(1).square().sum(1))
+            if centred:
+                self.register_buffer(f"mean_{s}", mean)
+            self.register_buffer(f"norms_{s}", (matched.float() - mean * centred).flatten(1).square().sum(1))
             self.register_buffer(f"spread_{s}", getattr(trained, f"spread_{s}"))
         self.register_buffer("gain", torch.ones(1))
 
@@ -70,10 +73,13 @@ class StoredPrototypes(nn.Module):
         return [self._nearest(s, feature) for s, feature in enumerate(features)]
 
     def _nearest(self, s: int, feature: Tensor) -> tuple[Tensor, Tensor]:
-        maps, mean, norms = (getattr(self, f"{name}_{s}") for name in ("maps", "mean", "norms"))
-        matched = maps if self.whole else getattr(self, f"matched_{s}")
-        centred = (matched.float() - mean).flatten(1)
-        distance = norms - 2 * (self.averaged(feature) - mean).flatten(1) @ centred.T
+        maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
+        matched = (maps if self.whole else getattr(self, f"matched_{s}")).float()
+        given = self.averaged(feature)
+        if self.centred:
+            mean = getattr(self, f"mean_{s}")
+            matched, given = matched - mean, given - mean
+        distance = norms - 2 * F.linear(given.flatten(1), matched.flatten(1))
         return maps.index_select(0, distance.argmin(1)).float(), self.gain
 
 
@@ -144,15 +150,15 @@ def enlargement(small: int, large: int) -> Tensor:
     return F.interpolate(torch.eye(small)[None], size=large, mode="linear", align_corners=False)[0].T.contiguous()
 
 
-def deployed(network: PRN) -> Deployed:
-    """The network to export, in eval mode; `network` is left as it is."""
+def deployed(network: PRN, centred: bool = True) -> Deployed:
+    """The network to export, in eval mode; `network` is left as it is. centred: see StoredPrototypes."""
     copied = copy.deepcopy(network).cpu().float().to(memory_format=torch.contiguous_format).eval()
     fold_batch_norm(copied)
     size = map_size(copied)
     small = _logits_size(copied, size)
     if small != size:
         copied.decoder = MatrixDecoder(copied.decoder, small, size)
-    copied.residuals.prototypes = StoredPrototypes(copied.residuals.prototypes)
+    copied.residuals.prototypes = StoredPrototypes(copied.residuals.prototypes, centred)
     if copied.residuals.log:
         copied.residuals = LogResiduals(copied.residuals)
     return Deployed(copied).eval().requires_grad_(False)
