@@ -43,9 +43,10 @@ class Deployed(nn.Module):
 class StoredPrototypes(nn.Module):
     """Prototypes as a bundle holds them: in half precision, without those that no image belongs to.
 
-    Where `centred`, distances are taken from the prototypes' mean m, |f - p|² = |f - m|² - 2 (f - m) · (p - m) + |p - m|²:
-    its numbers are small, so that the nearest stays the nearest in bfloat16. A runtime makes p - m when it loads the
-    graph, and holds p beside it; float32 needs no mean and spares that memory.
+    Where `centred`, distances are taken from the prototypes' mean m:
+    |f - p|² = |f - m|² - 2 (f - m) · (p - m) + |p - m|². Its numbers are small, so that the nearest stays the nearest
+    in bfloat16. A runtime makes p - m when it loads the graph, and holds p beside it; float32 needs no mean and spares
+    that memory.
     """
 
     def __init__(self, trained: Prototypes, centred: bool = True):
