@@ -1,5 +1,6 @@
 """A toy product small enough to train on in seconds, drawn once for all tests; bundles made in milliseconds."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ REACH = 2
 """How far the map depends on its surroundings, pixels."""
 KERNEL = np.random.default_rng(0).normal(0, 0.5, (1, 3, 2 * REACH + 1, 2 * REACH + 1)).astype(np.float32)
 MakeBundle = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c() -> None:
+    """A suite that a shell started in the background inherits an ignored SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
