@@ -82,18 +82,11 @@ def counted(monkeypatch) -> list[Path]:
 # What a run and a bundle say
 
 
-@pytest.fixture(scope="module")
-def bundle_of_run(tiny_run, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("bundles") / "bundle"
-    workflow.export(tiny_run, out)
-    return out
-
-
 @pytest.mark.parametrize("source", ["run", "onnxruntime", "openvino"])
-def test_scores_are_those_of_judging(tiny_run, bundle_of_run, tmp_path, source):
+def test_scores_are_those_of_judging(tiny_run, tiny_bundle, tmp_path, source):
     expected = judged(tiny_run)
     runtime = None if source == "run" else source
-    found = predict(bundle_of_run if runtime else tiny_run, list(expected), tmp_path / "found", runtime=runtime)
+    found = predict(tiny_bundle if runtime else tiny_run, list(expected), tmp_path / "found", runtime=runtime)
     assert scores(found) == pytest.approx(expected, abs=1e-6 if source == "run" else 1e-4)
 
 

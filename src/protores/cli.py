@@ -220,19 +220,19 @@ def calibrate(
     from protores.decision.request import Request
 
     request = Request(
-        max_miss,
-        max_false_alarm,
-        cost_miss,
-        cost_false_alarm,
-        cost_look,
-        defect_rate,
-        good_below,
-        bad_above,
-        map_threshold,
-        min_area,
-        mm_per_px,
-        ignore,
-        roi,
+        max_miss=max_miss,
+        max_false_alarm=max_false_alarm,
+        cost_miss=cost_miss,
+        cost_false_alarm=cost_false_alarm,
+        cost_look=cost_look,
+        defect_rate=defect_rate,
+        good_below=good_below,
+        bad_above=bad_above,
+        map_threshold=map_threshold,
+        min_area=min_area,
+        mm_per_px=mm_per_px,
+        ignore=ignore,
+        roi=roi,
     )
     with _progress() as progress:
         calibration = calibrate_source(source, data, request, progress)

@@ -54,7 +54,7 @@ class Product:
     @property
     def seen_kinds(self) -> set[str]:
         """The kinds of the defects that train."""
-        return {entry.kind for entry in self.split.entries if entry.role == "seen"}
+        return self.split.seen_kinds
 
     def role(self, name: str) -> Images:
         """The images of a role: train, seen, calibration, test or excluded."""

@@ -4,7 +4,6 @@ import json
 import platform
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,13 @@ from protores.data.image import read_mask
 from protores.data.splits import Split
 from protores.errors import RunError
 from protores.files import write_json, write_text
-from protores.machine import usable_cores
+from protores.machine import installed_versions, usable_cores
 from protores.model.network import PRN, build_network
 from protores.settings import Settings
 from protores.training.checkpoint import save_tensors
 from protores.training.fit import use_bf16
 
 LIBRARIES = ("protores", "torch", "torchvision", "timm", "lightning", "scikit-learn", "numpy", "opencv-python-headless")
-
-
 Mask = NDArray[np.uint8] | None
 
 
@@ -175,12 +172,6 @@ class Run:
 
 def environment(settings: Settings) -> dict[str, Any]:
     """What a run depends on besides its settings: machine, versions, precision and threads."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return {
         "command": sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]],
         "python": platform.python_version(),
@@ -190,7 +181,7 @@ def environment(settings: Settings) -> dict[str, Any]:
         "threads": settings.training.threads or usable_cores(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "precision": "bf16" if use_bf16(settings.training) else "f32",
-        "versions": versions,
+        "versions": installed_versions(LIBRARIES),
     }
 
 

@@ -216,7 +216,7 @@ class ModelSettings(Section):
     """The image score is the mean of this share of the highest pixels."""
 
     @model_validator(mode="after")
-    def _heads_fit(self) -> "ModelSettings":
+    def _consistent(self) -> "ModelSettings":
         if self.detail and self.output_stride == 4:
             raise ValueError("model.detail works at 1/2; set model.output_stride to 2 or 1, or model.detail to 0")
         heads = len(self.token_grids)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from protores.bundle.contract import Contract, Decision
+from protores.data.image import encode_mask
 from protores.data.splits import Split
 from protores.data.uses import Uses
 from protores.files import write_json, write_whole
@@ -39,12 +39,12 @@ class Subject:
     facts: dict[str, Any]
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path) -> "Subject":
         """The run or bundle in a folder. Raises BundleError or RunError where it is neither."""
         inspector = open_inspector(path)
         if inspector.contract is not None:
-            return cls(path, *_of_bundle(path, inspector.contract, inspector))
-        return cls(path, *_of_run(path, inspector))
+            return _of_bundle(path, inspector.contract, inspector)
+        return _of_run(path, inspector)
 
     @property
     def decision(self) -> Decision:
@@ -66,7 +66,7 @@ class Subject:
         names = self.decision.ignore, self.decision.roi
         named = {n: m for n, m in zip(names, self.procedure.masks, strict=True) if n is not None and m is not None}
         for name, mask in named.items():
-            write_whole(self.path / name, cv2.imencode(".png", mask * np.uint8(255))[1].tobytes())
+            write_whole(self.path / name, encode_mask(mask))
         if self.is_run:
             from protores.run import Run
 
@@ -79,35 +79,36 @@ class Subject:
                 old.unlink()
 
 
-def _of_bundle(path: Path, contract: Contract, inspector: Inspector) -> tuple[Any, ...]:
+def _of_bundle(path: Path, contract: Contract, inspector: Inspector) -> Subject:
     uses = Uses({}) if contract.images is None else Uses.from_json((path / contract.images).read_text("utf-8"))
-    facts = contract.model_dump(mode="json", include={"model", "image", "origin", "files"})
-    return (
-        contract.product,
-        frozenset(contract.seen_kinds),
-        inspector.engine,
-        inspector.procedure,
-        uses,
-        None,
-        None,
-        facts,
+    return Subject(
+        path,
+        product=contract.product,
+        seen_kinds=frozenset(contract.seen_kinds),
+        engine=inspector.engine,
+        procedure=inspector.procedure,
+        uses=uses,
+        root=None,
+        split=None,
+        facts=contract.model_dump(mode="json", include={"model", "image", "origin", "files"}),
     )
 
 
-def _of_run(path: Path, inspector: Inspector) -> tuple[Any, ...]:
+def _of_run(path: Path, inspector: Inspector) -> Subject:
     from protores.run import Run
 
     run = Run(path)
     settings, split = run.read_settings(), run.read_split()
-    return (
-        settings.data.root.name if settings.data.root else path.name,
-        frozenset(entry.kind for entry in split.entries if entry.role == "seen"),
-        inspector.engine,
-        inspector.procedure,
-        Uses.of(split),
-        settings.data.root,
-        split,
-        run.facts(),
+    return Subject(
+        path,
+        product=settings.data.root.name if settings.data.root else path.name,
+        seen_kinds=frozenset(split.seen_kinds),
+        engine=inspector.engine,
+        procedure=inspector.procedure,
+        uses=Uses.of(split),
+        root=settings.data.root,
+        split=split,
+        facts=run.facts(),
     )
 
 

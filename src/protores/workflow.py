@@ -15,7 +15,7 @@ from protores.bundle.contract import Contract
 from protores.bundle.export import Format, Precision, Trained, check_request, export_bundle
 from protores.data.check import Findings, inspect
 from protores.data.layouts import TEST, recognise
-from protores.data.splits import refuse_trained
+from protores.data.splits import Split, refuse_trained
 from protores.errors import RunError, SettingsError, SplitError
 from protores.files import write_json, writing
 from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold
@@ -130,11 +130,8 @@ def evaluate(out: Path, data: Path | None = None, progress: Progress = SILENT) -
         dataset = recognise(data)
         store = read_store(dataset, settings.data, False, progress, part=TEST if dataset.has_test else None)
         refuse_trained(split, store.records)
-        seen = {entry.kind for entry in split.entries if entry.role == "seen"}
-        return judge(network, select(store, np.arange(len(store))), settings, seen, progress).figures
-    product, _ = open_product(settings, True, progress)
-    if product.split.hash != split.hash:
-        raise RunError(f"the images in {settings.data.root} changed since training; name a folder to judge with --data")
+        return judge(network, select(store, np.arange(len(store))), settings, split.seen_kinds, progress).figures
+    product = _reopen(settings, split, "name a folder to judge with --data", progress)
     judgement = judge(network, product.role(TEST), settings, product.seen_kinds, progress)
     with writing(out):
         _write_judgement(run, judgement, run.read_metrics() | judgement.figures.to_dict())
@@ -160,9 +157,7 @@ def export(
     settings, split = run.read_settings(), run.read_split()
     network = run.load_network(settings)
     prepare_torch(settings.training, settings.seed)
-    product, _ = open_product(settings, True, progress)
-    if product.split.hash != split.hash:
-        raise RunError(f"the images in {settings.data.root} changed since training; restore them, or train anew")
+    product = _reopen(settings, split, "restore them, or train anew", progress)
     calibration = calibration_images(product, _synthesizer(product, settings), settings.seed)
     trained = Trained(network, settings, split, product, calibration, *run.read_decision(settings))
     with writing(into):
@@ -197,6 +192,14 @@ def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: b
     if asked.model_copy(update={"data": asked.data.model_copy(update={"bit_depth": kept.data.bit_depth})}) != kept:
         raise SettingsError(f"{run.settings} has other settings; resume with the command it was begun with")
     return kept
+
+
+def _reopen(settings: Settings, split: Split, cure: str, progress: Progress) -> Product:
+    """A run's product again. Raises RunError where its images are not any more what they were in training."""
+    product, _ = open_product(settings, True, progress)
+    if product.split.hash != split.hash:
+        raise RunError(f"the images in {settings.data.root} changed since training; {cure}")
+    return product
 
 
 def _synthesizer(product: Product, settings: Settings) -> Synthesizer:

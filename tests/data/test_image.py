@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from protores.data.image import (
     compose,
     decode_image,
+    encode_mask,
     fit_box,
     network_input,
     probe_bit_depth,
@@ -19,6 +20,7 @@ from protores.data.image import (
     read_mask,
     resize_image,
     resize_mask,
+    shrink,
     to_rgb,
     valid_pixels,
 )
@@ -337,3 +339,24 @@ def test_real_masks_at_half_size_are_half_covered_blocks(shared: Path):
         mask = read_mask(path)
         blocks = mask.reshape(256, 2, 256, 2).mean((1, 3)) >= 0.5
         np.testing.assert_array_equal(resize_mask(mask, (256, 256)), blocks)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((300, 600), (64, 128)), ((600, 300), (128, 64)), ((2, 900), (1, 128))]
+)
+def test_shrink_keeps_the_proportions_and_the_mean(rng, shape, expected):
+    image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    small = shrink(image, 128)
+    assert small.shape == (*expected, 3)
+    np.testing.assert_allclose(small.mean((0, 1)), image.mean((0, 1)), atol=2)
+
+
+def test_shrink_never_enlarges(rng):
+    image = rng.integers(0, 256, (40, 128, 3), dtype=np.uint8)
+    assert shrink(image, 128) is image
+
+
+def test_a_mask_is_read_as_it_was_encoded(rng, tmp_path):
+    mask = rng.integers(0, 2, (30, 41), dtype=np.uint8)
+    (tmp_path / "mask.png").write_bytes(encode_mask(mask))
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), mask)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ from protores.bundle.graph import Deployed, deployed
 from protores.bundle.origin import origin
 from protores.bundle.quantize import quantize
 from protores.bundle.quiet import import_quietly
-from protores.data.image import network_input
+from protores.data.image import encode_mask, network_input
 from protores.data.splits import Split
 from protores.data.uses import Uses
 from protores.errors import BundleError
@@ -187,7 +186,7 @@ def _decision(folder: Path, trained: Trained) -> Decision:
     for name, mask in (("ignore", trained.ignore), ("roi", trained.roi)):
         names[name] = None if mask is None else f"{name}.png"
         if mask is not None:
-            (folder / f"{name}.png").write_bytes(cv2.imencode(".png", mask * np.uint8(255))[1].tobytes())
+            (folder / f"{name}.png").write_bytes(encode_mask(mask))
     return trained.decision.model_copy(update=names)
 
 

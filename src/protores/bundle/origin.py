@@ -1,6 +1,5 @@
 """Where a bundle comes from: versions, run, and the backbone's weights with their licence."""
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import timm
@@ -8,6 +7,7 @@ from safetensors import SafetensorError, safe_open
 
 from protores.bundle.contract import Origin, RunOrigin, WeightsOrigin, sha256_of
 from protores.data.splits import Split
+from protores.machine import installed_versions
 from protores.settings import ModelSettings, Settings
 
 LIBRARIES = ("protores", "torch", "timm", "onnx", "onnxscript", "openvino", "nncf")
@@ -17,7 +17,7 @@ LICENCE_KEYS = ("licence", "license")
 def origin(settings: Settings, split: Split, licence: str | None) -> Origin:
     """licence: what the user states of the backbone's weights; None: what is known of them."""
     return Origin(
-        versions=_versions(),
+        versions=installed_versions(LIBRARIES),
         run=RunOrigin(seed=settings.seed, split=split.hash, preset=settings.preset),
         weights=_weights(settings.model, licence),
     )
@@ -46,13 +46,3 @@ def _stated(path: Path) -> str | None:
     except (SafetensorError, OSError):
         return None
     return next((text for key, text in metadata.items() if key.lower() in LICENCE_KEYS and text), None)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

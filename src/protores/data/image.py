@@ -162,6 +162,19 @@ def resize_image(image: np.ndarray, size: tuple[int, int], keep_aspect: bool = F
     return cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REPLICATE)
 
 
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """An image, uint8 H x W x 3, with at most `side` pixels on its longer side; one that has no more as it is."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    return _resample(image, max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale)))
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """A mask, uint8 {0, 1}, as the PNG file that read_mask reads."""
+    return cv2.imencode(".png", mask * np.uint8(255))[1].tobytes()
+
+
 def valid_pixels(
     shape: tuple[int, ...],
     size: tuple[int, int],

@@ -62,6 +62,11 @@ class Split:
         return hashlib.sha256(json.dumps(pairs, separators=(",", ":")).encode()).hexdigest()
 
     @property
+    def seen_kinds(self) -> set[str]:
+        """The kinds of the defects that train."""
+        return {entry.kind for entry in self.entries if entry.role == "seen"}
+
+    @property
     def counts(self) -> dict[str, int]:
         """The number of images by role."""
         counts = Counter(entry.role for entry in self.entries)

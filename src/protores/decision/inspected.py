@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from protores.data.image import resize_mask
+from protores.data.image import resize_mask, shrink
 from protores.data.sample import Sample
 from protores.data.store import Loaded, Record, in_parallel, load
 from protores.progress import Progress
@@ -67,16 +66,8 @@ def _inspect(subject: Subject, loaded: Sequence[Loaded]) -> Iterator[Inspected]:
         shape = one.image.shape[:2]
         yield Inspected(
             one.record,
-            _picture(one.image),
+            shrink(one.image, PICTURE),
             None if one.mask is None else resize_mask(one.mask, size, keep_aspect),
             procedure.valid(shape),
             procedure.finish(shape, anomaly_map),
         )
-
-
-def _picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = PICTURE / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from protores.data.image import shrink
 from protores.decision.inspected import Inspected
 from protores.report import heatmap
 
@@ -49,10 +50,10 @@ def make_cards(images: list[Inspected], seen_kinds: frozenset[str], budget: int)
     sample = images[:: max(1, len(images) // SAMPLE)]
     photos: list[str] = []
     for side, quality in QUALITIES:
-        drawn = [webp(_shrunk(one.picture, side), quality) for one in sample]
+        drawn = [webp(shrink(one.picture, side), quality) for one in sample]
         if sum(map(len, drawn)) * len(images) > left * len(sample) and side != QUALITIES[-1][0]:
             continue
-        photos = [webp(_shrunk(one.picture, side), quality) for one in images]
+        photos = [webp(shrink(one.picture, side), quality) for one in images]
         if sum(map(len, photos)) <= left:
             break
     return [_card(one, photo, heat, seen_kinds) for one, photo, heat in zip(images, photos, heats, strict=True)]
@@ -103,11 +104,3 @@ def _card(one: Inspected, photo: str, heat: str, seen_kinds: frozenset[str]) -> 
         outlines(one),
         tuple(region.to_dict() for region in one.result.regions[:MOST_REGIONS]),
     )
-
-
-def _shrunk(picture: Image, side: int) -> Image:
-    scale = side / max(picture.shape[:2])
-    if scale >= 1:
-        return picture
-    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
