@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from common import RESULTS, SHARED, write
 
-from protores import settings as presets
+from protores import presets
 from protores.data.sample import GOOD
 from protores.judgement import judge
 from protores.model.network import build_network

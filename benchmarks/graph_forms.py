@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from protores.bundle import graph
 from protores.bundle.quiet import import_quietly
 from protores.model.network import PRN, build_network
-from protores.settings import load
+from protores.presets import load
 
 SIDE = 256
 openvino = import_quietly("openvino")

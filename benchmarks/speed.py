@@ -37,9 +37,9 @@ from protores.data.image import decode_image, network_input, to_rgb
 from protores.model.backbone import Backbone
 from protores.model.network import build_network
 from protores.prediction import predict
+from protores.presets import load
 from protores.runtime.engine import open_engine
 from protores.runtime.inspector import Inspector
-from protores.settings import load
 from protores.toy.dataset import draw, draw_good
 
 SIDE = 256

@@ -18,7 +18,7 @@ import torch
 from common import SHARED, write
 from torch.utils.flop_counter import FlopCounterMode
 
-from protores import settings as presets
+from protores import presets
 from protores.model.losses import segmentation_loss
 from protores.model.network import build_network
 from protores.model.prototypes import number_of_prototypes

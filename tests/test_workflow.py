@@ -19,9 +19,9 @@ from protores import toy, workflow
 from protores.data.image import read_image
 from protores.data.store import pixel_hash
 from protores.errors import DataError, ProtoresError, RunError, SettingsError, SplitError
+from protores.presets import load
 from protores.progress import Progress
 from protores.run import Run
-from protores.settings import load
 from protores.training.callbacks import Checkpoints
 from protores.training.fit import Interrupted
 from protores.training.module import PRNTraining

@@ -26,11 +26,11 @@ Preset = Annotated[str, typer.Option(help="quick, standard or paper.")]
 Weights = Annotated[str | None, typer.Option(metavar="imagenet|random|FILE", help="Start of the backbone.")]
 Textures = Annotated[Path | None, typer.Option(metavar="DIR", help="Images that fill simulated anomalies.")]
 Seen = Annotated[
-    int | None, typer.Option(min=0, help="Defect images that training may see.  [default: 10, or half of them]")
+    int | None, typer.Option(min=0, help="Defect images that training may see. (default: 10, or half of them)")
 ]
 SeenKinds = Annotated[str | None, typer.Option(metavar="A,B", help="Kinds they are drawn from; others stay unseen.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn.  [default: 0]")]
-Runtime = Annotated[str | None, typer.Option(help="openvino or onnxruntime.  [default: the fastest there is]")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn. (default: 0)")]
+Runtime = Annotated[str | None, typer.Option(help="openvino or onnxruntime. (default: the fastest there is)")]
 Tile = Annotated[
     float | None, typer.Option(metavar="OVERLAP", help="Cut images into tiles that overlap by this share, e.g. 0.25.")
 ]
@@ -133,7 +133,7 @@ def predict(
     images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders or patterns.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions.jsonl, maps and overlays.")],
     runtime: Runtime = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the network.  [default: all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the network. (default: all cores)")] = None,
     tile: Tile = None,
     pictures: Annotated[bool, typer.Option(help="Write a map and an overlay of each image.")] = True,
 ) -> None:
@@ -178,7 +178,7 @@ def export(
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that export wrote.")],
-    runtime: Annotated[str | None, typer.Option(help="openvino or onnxruntime.  [default: the fastest]")] = None,
+    runtime: Runtime = None,
 ) -> None:
     """Hold a bundle's golden samples against a runtime of this machine; exit code 1 where it fails."""
     from protores.runtime.verify import verify as verify_bundle

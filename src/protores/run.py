@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from protores import settings as settings_module
+from protores import presets
 from protores.bundle.contract import Decision, sha256_of
 from protores.data.image import read_mask
 from protores.data.splits import Split
 from protores.errors import RunError
 from protores.files import write_json, write_text
-from protores.machine import installed_versions, usable_cores
+from protores.machine import installed_versions, processor, usable_cores
 from protores.model.network import PRN, build_network
 from protores.settings import Settings
 from protores.training.checkpoint import save_tensors
@@ -94,7 +94,7 @@ class Run:
         write_json(self.environment, environment(settings))
 
     def read_settings(self) -> Settings:
-        return settings_module.from_json(self._read(self.settings))
+        return presets.from_json(self._read(self.settings))
 
     def read_split(self) -> Split:
         return Split.from_json(self._read(self.split))
@@ -176,19 +176,10 @@ def environment(settings: Settings) -> dict[str, Any]:
         "command": sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]],
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": usable_cores(),
         "threads": settings.training.threads or usable_cores(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "precision": "bf16" if use_bf16(settings.training) else "f32",
         "versions": installed_versions(LIBRARIES),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

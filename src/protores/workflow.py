@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from protores import settings as presets
-from protores import toy
+from protores import presets, toy
 from protores.bundle.contract import Contract
 from protores.bundle.export import Format, Precision, Trained, check_request, export_bundle
 from protores.data.check import Findings, inspect

@@ -7,7 +7,7 @@ from protores.bundle.graph import MatrixContext, StoredPrototypes, deployed, enl
 from protores.model.context import with_context
 from protores.model.network import build_network
 from protores.model.prototypes import Prototypes
-from protores.settings import load
+from protores.presets import load
 
 PAPER = load("paper").model
 QUICK = load("quick").model

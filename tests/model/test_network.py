@@ -5,7 +5,7 @@ import torch
 
 from protores.errors import SizeError
 from protores.model.network import build_network
-from protores.settings import load
+from protores.presets import load
 
 
 def network(preset: str = "standard", size: tuple[int, int] = (64, 64), **model):

@@ -5,7 +5,7 @@ import torch
 
 from protores.model.network import build_network
 from protores.model.scoring import image_score, score_images
-from protores.settings import load
+from protores.presets import load
 
 
 def test_image_score_is_the_mean_of_the_highest_pixels():

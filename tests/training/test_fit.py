@@ -12,8 +12,8 @@ import torch
 from protores.errors import ProtoresError, RunError
 from protores.model.losses import Terms
 from protores.model.network import build_network
+from protores.presets import load
 from protores.progress import Progress
-from protores.settings import load
 from protores.synthesis.synthesizer import Synthesizer
 from protores.training.callbacks import VALIDATION
 from protores.training.checkpoint import load_checkpoint, read_progress, save_checkpoint

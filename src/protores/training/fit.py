@@ -113,7 +113,7 @@ def number_of_workers(settings: TrainingSettings) -> int:
 
 def one_blas_thread() -> threadpool_limits:
     """While open, NumPy's BLAS runs in its caller. Its threads spin for a while after synthesis has used it, and take
-    a core from the network: 55 ms of a step of 540 on 2 cores.
+    a core from the network.
     """
     return threadpool_limits(1, user_api="blas")
 

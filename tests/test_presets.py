@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from protores import settings
+from protores import presets
 from protores.errors import SettingsError
-from protores.settings import PRESETS, Section, Settings, from_json, load
+from protores.presets import PRESETS, from_json, load
+from protores.settings import Section, Settings
 
 
 def sections() -> list[type[Section]]:
@@ -113,6 +114,6 @@ def test_a_stage_at_a_half_cannot_end_at_a_quarter():
 
 
 def test_the_module_changes_nothing_when_a_preset_is_loaded():
-    before = json.dumps(settings.PRESETS)
+    before = json.dumps(presets.PRESETS)
     load("paper", {"training.steps": 3, "model.output_stride": 4})
-    assert json.dumps(settings.PRESETS) == before
+    assert json.dumps(presets.PRESETS) == before
