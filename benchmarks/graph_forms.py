@@ -23,12 +23,11 @@ from common import write
 from torch import Tensor, nn
 
 from protores.bundle import graph
-from protores.bundle.quiet import import_quietly
+from protores.bundle.quiet import openvino_core
 from protores.model.network import PRN, build_network
 from protores.presets import load
 
 SIDE = 256
-openvino = import_quietly("openvino")
 
 
 class Trained(nn.Module):
@@ -77,7 +76,7 @@ def exported(module: nn.Module, path: Path, batch: int | None) -> Path:
 
 def openvino_call(path: Path, precision: str, image: np.ndarray) -> Callable[[], Any]:
     options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1}
-    request = openvino.Core().compile_model(path, "CPU", options).create_infer_request()
+    request = openvino_core().compile_model(path, "CPU", options).create_infer_request()
     return lambda: request.infer({0: image}, share_inputs=True)
 
 

@@ -23,7 +23,7 @@ from protores.bundle.convert import INPUT, to_onnx, to_openvino
 from protores.bundle.export import Trained, _figures
 from protores.bundle.graph import deployed
 from protores.bundle.quantize import IMAGES, _stem
-from protores.bundle.quiet import import_quietly
+from protores.bundle.quiet import import_quietly, openvino_core
 from protores.data.image import network_input
 from protores.judgement import calibration_images
 from protores.model.scoring import score_images
@@ -52,9 +52,9 @@ def last(model: Any) -> str:
 def main() -> None:
     torch.set_num_threads(1)
     source = trained(Path(sys.argv[1]))
-    openvino, nncf = import_quietly("openvino"), import_quietly("nncf")
+    nncf = import_quietly("nncf")
     nncf.set_log_level(logging.ERROR)
-    core = openvino.Core()
+    core = openvino_core()
     good = source.product.role("train").images
     good = good[np.unique(np.linspace(0, len(good) - 1, IMAGES).round().astype(int))]
     images = source.pool

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from protores import workflow
 from protores.bundle.contract import Contract
-from protores.bundle.quiet import import_quietly
+from protores.bundle.quiet import import_quietly, openvino_core
 from protores.data.image import decode_image, network_input, to_rgb
 from protores.model.backbone import Backbone
 from protores.model.network import build_network
@@ -59,7 +59,6 @@ EXPORTS = {
 }
 Call = Callable[[], Any]
 Figures = dict[str, Any]
-openvino = import_quietly("openvino")
 
 
 class Floor(nn.Module):
@@ -100,7 +99,7 @@ def outline(bundle: Path) -> None:
 def openvino_call(model: Any, precision: str, images: np.ndarray) -> Call:
     model.reshape(list(images.shape))
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 2}
-    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    request = openvino_core().compile_model(model, "CPU", options).create_infer_request()
     return lambda: request.infer({0: images}, share_inputs=True)
 
 
@@ -137,7 +136,7 @@ def networks(home: Path, ours: dict[str, Path], peers: Path | None, network: nn.
     path = home / f"floor_{batch}.onnx"
     program = torch.onnx.export(floor, (torch.from_numpy(images),), dynamo=True, opset_version=18, verbose=False)
     onnx.save(program.model_proto, path)
-    read = openvino.Core().read_model
+    read = openvino_core().read_model
     calls["floor openvino f32"] = openvino_call(read(path), "f32", images)
     calls["floor openvino bf16"] = openvino_call(read(path), "bf16", images)
     some = import_quietly("nncf").Dataset([images] * 4)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from protores.bundle.contract import Contract
+from protores.bundle.quiet import openvino_core
 from protores.data.image import network_input
 from protores.errors import BundleError
 from protores.runtime import engine as engines
@@ -61,9 +62,7 @@ def test_an_openvino_model_runs_in_openvino_only(converted, convolved, rng):
 
 @pytest.mark.parametrize(("precision", "expected"), [("f32", "f32"), ("bf16", "bf16"), ("int8", "bf16")])
 def test_openvino_computes_in_the_contracts_precision(converted, precision, expected):
-    import openvino
-
-    if expected == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if expected == "bf16" and "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this processor has no bf16")
     values = json.loads((converted / "contract.json").read_text())
     values["model"]["precision"] = precision
@@ -134,3 +133,28 @@ def test_a_line_imports_nothing_of_training(bundle, tmp_path, image, runtime):
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
     done = subprocess.run([sys.executable, "-c", CODE, bundle, runtime, path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+SIGNALLED = """
+import faulthandler, gc, os, signal, sys
+from pathlib import Path
+from protores.bundle.contract import Contract
+from protores.runtime.engine import open_engine
+
+faulthandler.enable()
+folder = Path(sys.argv[1])
+kept, other = (open_engine(folder, Contract.read(folder), "openvino", 1) for _ in range(2))
+del kept
+gc.collect()
+del other
+gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_after_overlapping_engines_reaches_python(bundle):
+    done = subprocess.run([sys.executable, "-c", SIGNALLED, bundle], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from protores.bundle.graph import Deployed
-from protores.bundle.quiet import import_quietly
+from protores.bundle.quiet import openvino_core
 
 if TYPE_CHECKING:
     import onnx
@@ -52,9 +52,7 @@ def to_openvino(path: Path) -> "openvino.Model":
     By read_model and not by convert_model: the latter turns the half-precision prototypes into single precision ahead
     of time, which doubles the bundle; the former leaves that to the moment of compiling.
     """
-    core = import_quietly("openvino").Core()
-    core.set_property({"ENABLE_MMAP": False})
-    return core.read_model(path)
+    return openvino_core().read_model(path, config={"ENABLE_MMAP": False})
 
 
 def _parts(model: "onnx.ModelProto") -> Iterator:

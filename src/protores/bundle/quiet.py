@@ -2,7 +2,12 @@
 
 import importlib
 import sys
+from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import openvino
 
 
 def import_quietly(name: str) -> ModuleType:
@@ -12,3 +17,13 @@ def import_quietly(name: str) -> ModuleType:
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return importlib.import_module(name)
+
+
+@cache
+def openvino_core() -> "openvino.Core":
+    """The one Core of this process, never destroyed.
+
+    A Core's CPU plugin puts its own stack in place for signals, and with the Core that stack is freed. Where several
+    Cores overlap, the one freed may be the one in place: the next Ctrl-C or SIGTERM then kills the process.
+    """
+    return import_quietly("openvino").Core()

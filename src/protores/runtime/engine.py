@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protores.bundle.contract import Contract
-from protores.bundle.quiet import import_quietly
+from protores.bundle.quiet import openvino_core
 from protores.errors import BundleError
 from protores.machine import usable_cores
 
@@ -85,7 +85,7 @@ class OpenVINOEngine:
     name = "openvino"
 
     def __init__(self, model: Path, contract: Contract, threads: int):
-        self.core = import_quietly("openvino").Core()
+        self.core = openvino_core()
         self.options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": OPENVINO_PRECISIONS[contract.model.precision],
