@@ -29,6 +29,9 @@ Seen = Annotated[
     int | None, typer.Option(min=0, help="Defect images that training may see. (default: 10, or half of them)")
 ]
 SeenKinds = Annotated[str | None, typer.Option(metavar="A,B", help="Kinds they are drawn from; others stay unseen.")]
+Add = Annotated[
+    list[Path] | None, typer.Option(metavar="DIR", help="Folder of corrected images that train too; may be repeated.")
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn. (default: 0)")]
 Runtime = Annotated[str | None, typer.Option(help="openvino or onnxruntime. (default: the fastest there is)")]
 Tile = Annotated[
@@ -72,6 +75,7 @@ def preview(
     textures: Textures = None,
     seen: Seen = None,
     seen_kinds: SeenKinds = None,
+    add: Add = None,
     seed: Seed = None,
     skip_bad: SkipBad = False,
     set_: Set = None,
@@ -79,7 +83,7 @@ def preview(
     """Draw a contact sheet: images, foreground, simulated and extended anomalies with their masks."""
     from protores import workflow
 
-    overrides = _overrides(set_, textures=textures, seen=seen, seen_kinds=seen_kinds, seed=seed)
+    overrides = _overrides(set_, textures=textures, seen=seen, seen_kinds=seen_kinds, add=add, seed=seed)
     with _progress() as progress:
         workflow.preview(data, out, overrides=overrides, skip_bad=skip_bad, progress=progress)
     _say(f"preview   {out}")
@@ -94,6 +98,7 @@ def train(
     textures: Textures = None,
     seen: Seen = None,
     seen_kinds: SeenKinds = None,
+    add: Add = None,
     seed: Seed = None,
     minutes: Annotated[float | None, typer.Option(help="Plan the schedule to end in this time.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
@@ -104,7 +109,14 @@ def train(
     from protores import workflow
 
     overrides = _overrides(
-        set_, weights=weights, textures=textures, seen=seen, seen_kinds=seen_kinds, seed=seed, minutes=minutes
+        set_,
+        weights=weights,
+        textures=textures,
+        seen=seen,
+        seen_kinds=seen_kinds,
+        add=add,
+        seed=seed,
+        minutes=minutes,
     )
     with _progress() as progress:
         figures = workflow.train(data, out, preset, overrides, resume, skip_bad, progress)
@@ -280,6 +292,7 @@ OPTIONS = {
     "textures": "synthesis.textures",
     "seen": "split.seen",
     "seen_kinds": "split.seen_kinds",
+    "add": "data.add",
     "seed": "seed",
     "minutes": "training.minutes",
 }

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from protores.data.added import with_added
 from protores.data.image import probe_bit_depth
-from protores.data.layouts import recognise
+from protores.data.layouts import ADDED, recognise
 from protores.data.sample import Dataset
 from protores.data.splits import Split, make_split
 from protores.data.store import ImageStore
@@ -45,7 +46,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Product:
-    """A data set, read once, and the role of each image."""
+    """A data set, the images added to it included, read once, and the role of each image."""
 
     dataset: Dataset
     store: ImageStore
@@ -59,6 +60,11 @@ class Product:
     def role(self, name: str) -> Images:
         """The images of a role: train, seen, calibration, test or excluded."""
         return select(self.store, self.split.indices(name))
+
+    def added(self, name: str) -> NDArray[np.bool_]:
+        """Which images of a role were added from another folder."""
+        parts = [self.store.records[i].sample.part for i in self.split.indices(name)]
+        return np.array([part == ADDED for part in parts], bool)
 
 
 def select(store: ImageStore, indices: NDArray[np.int64]) -> Images:
@@ -95,8 +101,9 @@ def read_store(
 
 
 def open_product(settings: Settings, skip_bad: bool, progress: Progress) -> tuple[Product, Settings]:
-    """Reads settings.data.root and draws the roles. Returns the settings with the bit depth that was found.
+    """Reads settings.data.root and what is added to it, and draws the roles.
 
+    Returns the settings with the bit depth that was found in the former.
     Raises DataError and SplitError as the reading and the drawing do.
     """
     if settings.data.root is None:
@@ -105,6 +112,7 @@ def open_product(settings: Settings, skip_bad: bool, progress: Progress) -> tupl
     depth = settings.data.bit_depth or probe_bit_depth([s.path for s in dataset.samples if s.is_good])
     data = settings.data.model_copy(update={"bit_depth": depth})
     settings = settings.model_copy(update={"data": data})
+    dataset = with_added(dataset, settings.data.add)
     store = read_store(dataset, settings.data, skip_bad, progress)
     split = make_split(store.records, dataset.has_test, settings.split, settings.seed, dataset.root)
     return Product(dataset, store, split), settings

@@ -20,6 +20,8 @@ class DataSettings(Section):
 
     root: Path | None = None
     """Folder of the images; set by the command's DATA."""
+    add: tuple[Path, ...] = ()
+    """Further folders, all of whose good images and outlined defects train: what was corrected on the line."""
     size: tuple[int, int] = (256, 256)
     """Height and width in pixels that every image is resized to."""
     keep_aspect: bool = False
@@ -241,6 +243,8 @@ class TrainingSettings(Section):
     learning_rate: float = Field(1e-3, gt=0.0)
     """Its peak; a cosine takes it down to a hundredth."""
     warmup: float = Field(0.05, gt=0.0, lt=1.0)
+    added_weight: int = Field(4, ge=1)
+    """How often an image of data.add comes as it is for once that another of its role does."""
     """Share of the training in which it rises."""
     second_moment: float = Field(0.95, ge=0.0, lt=1.0)
     """Adam's decay of squared gradients (beta2); they shrink a hundredfold while focal loss settles."""

@@ -51,8 +51,7 @@ def preview(
     progress: Progress = SILENT,
 ) -> Path:
     """Writes a contact sheet: images, foreground, simulated and extended anomalies with mask contours."""
-    settings = presets.load(preset, {**(overrides or {}), "data.root": data.resolve()})
-    product, settings = open_product(settings, skip_bad, progress)
+    product, settings = open_product(_asked(data, preset, overrides or {}), skip_bad, progress)
     with writing(out):
         pictures.save(out, pictures.preview(product, _synthesizer(product, settings), settings.seed))
     return out
@@ -80,7 +79,8 @@ def train(
     for note in product.split.notes:
         progress.note(note)
     if resume and run.split.exists() and run.read_split().hash != product.split.hash:
-        raise RunError(f"the images in {data} are not the ones {out} was begun with; train into another folder")
+        changed = f"the images in {_folders(settings)} are not the ones {out} was begun with"
+        raise RunError(f"{changed}; train into another folder")
     if not len(product.split.indices(TEST)):
         raise SplitError(f"no image of {data} is left to test on; lower --seen or add test images")
     if run.is_complete:
@@ -182,9 +182,20 @@ DEMO: Overrides = {"model.weights": "random", "training.steps": 300, "training.m
 
 def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: bool) -> Settings:
     """The run's own settings on resume, which may not be contradicted; else the preset's with overrides."""
-    asked = presets.load(preset, {**overrides, "data.root": data.resolve()})
+    asked = _asked(data, preset, overrides)
     if not run.exists:
         return asked
+def _asked(data: Path, preset: str, overrides: Overrides) -> Settings:
+    """The preset's settings with overrides, for the images in `data`; folders of images as whole paths."""
+    settings = presets.load(preset, {**overrides, "data.root": data.resolve()})
+    added = {"add": tuple(folder.resolve() for folder in settings.data.add)}
+    return settings.model_copy(update={"data": settings.data.model_copy(update=added)})
+
+
+def _folders(settings: Settings) -> str:
+    return " and ".join(str(folder) for folder in (settings.data.root, *settings.data.add))
+
+
     if not resume:
         raise RunError(f"{run.path} exists already; go on with --resume, delete it, or pass another --out")
     kept = run.read_settings()
@@ -197,7 +208,7 @@ def _reopen(settings: Settings, split: Split, cure: str, progress: Progress) -> 
     """A run's product again. Raises RunError where its images are not any more what they were in training."""
     product, _ = open_product(settings, True, progress)
     if product.split.hash != split.hash:
-        raise RunError(f"the images in {settings.data.root} changed since training; {cure}")
+        raise RunError(f"the images in {_folders(settings)} changed since training; {cure}")
     return product
 
 
@@ -236,7 +247,16 @@ def _fit(
     network.residuals.prototypes.fit(features, settings.seed)
     progress.track("prototypes", 1, 1)
     batches = Batches(
-        good.images, seen.images, seen.masks, synthesizer, settings.training, settings.seed, good.valid, seen.valid
+        good.images,
+        seen.images,
+        seen.masks,
+        synthesizer,
+        settings.training,
+        settings.seed,
+        good.valid,
+        seen.valid,
+        product.added("train"),
+        product.added("seen"),
     )
 
     def validate() -> dict[str, float | None]:

@@ -16,7 +16,7 @@ from protores.data.image import read_mask
 from protores.data.sample import GOOD, Dataset, Sample
 from protores.errors import DataError, UnreadableImage
 
-TRAIN, TEST = "train", "test"
+TRAIN, TEST, ADDED = "train", "test", "added"
 UNDERSTOOD = (
     "MVTec AD (train/good, test/<kind>, ground_truth/<kind>), BTAD (train/ok, test/ko), "
     "DAGM 2007 (Train/Label, Test/Label), KolektorSDD2 (train/*_GT.png, test/*_GT.png), "
@@ -32,20 +32,20 @@ class Survey:
     orphans: tuple[Path, ...]
 
 
-def recognise(root: Path) -> Dataset:
+def recognise(root: Path, needs_good: bool = True) -> Dataset:
     """Read the folder's layout: every image, its kind, part and mask, sorted by path.
 
-    Raises DataError: no such folder, empty, no layout that is understood, several products, no good images,
-    a mask without its image.
+    Raises DataError: no such folder, empty, no layout that is understood, several products, no good images (where
+    these are needed), a mask without its image.
     """
-    found = survey(root)
+    found = survey(root, needs_good)
     for orphan in found.orphans:
         others = f" ({len(found.orphans)} such)" if len(found.orphans) > 1 else ""
         raise DataError(f"{orphan}: a mask without its image{others}; add the image or remove the mask")
     return found.dataset
 
 
-def survey(root: Path) -> Survey:
+def survey(root: Path, needs_good: bool = True) -> Survey:
     """As recognise, but masks without an image are listed instead of raised."""
     root = Path(root)
     if not root.is_dir():
@@ -55,7 +55,7 @@ def survey(root: Path) -> Survey:
     if reader is None:
         raise DataError(_not_understood(root))
     found = reader(root)
-    if not any(sample.is_good for sample in found.dataset.samples):
+    if needs_good and not any(sample.is_good for sample in found.dataset.samples):
         where = _GOOD_FOLDERS[found.dataset.layout]
         raise DataError(
             f"{root}: no good images in this {found.dataset.layout} layout; put some into {where}"

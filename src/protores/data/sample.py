@@ -10,8 +10,9 @@ GOOD = "good"
 class Sample:
     """One image file of a data set.
 
-    kind is "good" or the name of a defect; part is the half the layout puts it in, "train" or "test".
-    mask is the file that outlines the defect, None for good images and for defects without one.
+    kind is "good" or the name of a defect; part is the half the layout puts it in, "train" or "test", or "added" for an
+    image that joins the product from another folder. mask is the file that outlines the defect, None for good images
+    and for defects without one.
     """
 
     path: Path

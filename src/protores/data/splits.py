@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from protores.data.layouts import TEST, TRAIN
+from protores.data.added import added_roles, displaced
+from protores.data.layouts import ADDED, TEST, TRAIN
 from protores.data.sample import GOOD
 from protores.data.store import Record
 from protores.errors import SplitError
@@ -28,7 +29,8 @@ _LEAST_SEEN_TO_CALIBRATE = 20
 
 @dataclass(frozen=True)
 class Entry:
-    """One image's role. path is relative to the data set's root, with "/"; sha256, pixels as in Record."""
+    """One image's role. path is relative to the data set's root, with "/", and whole for an image that was added from
+    another folder; sha256, pixels as in Record."""
 
     path: str
     kind: str
@@ -108,22 +110,23 @@ def make_split(
     KolektorSDD2: its other defects are then excluded). N seen are
     N different images, as many of each kind as can be; calibration takes its share out of these N.
     Raises SplitError: no good images to train from, unknown kinds, more seen than there are.
+    Images that were added (protores.data.added) train beyond all that, and the others are drawn as without them.
     """
-    draw = _Draw(records, has_test, settings, np.random.default_rng(seed))
+    own = [record for record in records if record.sample.part != ADDED]
+    added = [record for record in records if record.sample.part == ADDED]
+    draw = _Draw(own, has_test, settings, np.random.default_rng(seed))
     draw.good()
     draw.seen()
     draw.rest()
     entries = tuple(
-        Entry(
-            record.sample.path.relative_to(root).as_posix(),
-            record.sample.kind,
-            role,
-            record.sha256,
-            record.pixels,
-        )
-        for record, role in zip(records, draw.roles, strict=True)
+    joined, joining = added_roles(added)
+    left, leaving = displaced(own, draw.roles, added)
+    of_added, of_own = iter(joined), iter(left)
+    roles = [next(of_added if record.sample.part == ADDED else of_own) for record in records]
+        Entry(_path(record, root), record.sample.kind, role, record.sha256, record.pixels)
+        for record, role in zip(records, roles, strict=True)
     )
-    return Split(entries, tuple(draw.notes))
+    return Split(entries, (*draw.notes, *joining, *leaving))
 
 
 def refuse_trained(split: Split, records: Iterable[Record]) -> None:
@@ -140,6 +143,11 @@ def refuse_trained(split: Split, records: Iterable[Record]) -> None:
 
 
 class _Draw:
+def _path(record: Record, root: Path) -> str:
+    path = record.sample.path
+    return (path if record.sample.part == ADDED else path.relative_to(root)).as_posix()
+
+
     """The roles while they are being drawn; None = not yet."""
 
     def __init__(
