@@ -236,6 +236,8 @@ class TrainingSettings(Section):
     """Share of a batch that is seen defects and extensions of them; the rest is simulated."""
     seen_as_is: Fraction = 0.2
     """Share of those that are a seen defect image itself."""
+    added_weight: int = Field(4, ge=1)
+    """How often an image of data.add comes as it is for once that another of its role does."""
     dice: float = Field(1.0, ge=0.0)
     """Weight of the Dice term beside smooth-L1 and focal; 0: the paper's loss."""
     optimizer: Literal["adamw", "adam"] = "adamw"
@@ -243,8 +245,6 @@ class TrainingSettings(Section):
     learning_rate: float = Field(1e-3, gt=0.0)
     """Its peak; a cosine takes it down to a hundredth."""
     warmup: float = Field(0.05, gt=0.0, lt=1.0)
-    added_weight: int = Field(4, ge=1)
-    """How often an image of data.add comes as it is for once that another of its role does."""
     """Share of the training in which it rises."""
     second_moment: float = Field(0.95, ge=0.0, lt=1.0)
     """Adam's decay of squared gradients (beta2); they shrink a hundredfold while focal loss settles."""

@@ -180,11 +180,6 @@ def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
 DEMO: Overrides = {"model.weights": "random", "training.steps": 300, "training.minutes": 2.5}
 
 
-def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: bool) -> Settings:
-    """The run's own settings on resume, which may not be contradicted; else the preset's with overrides."""
-    asked = _asked(data, preset, overrides)
-    if not run.exists:
-        return asked
 def _asked(data: Path, preset: str, overrides: Overrides) -> Settings:
     """The preset's settings with overrides, for the images in `data`; folders of images as whole paths."""
     settings = presets.load(preset, {**overrides, "data.root": data.resolve()})
@@ -196,6 +191,11 @@ def _folders(settings: Settings) -> str:
     return " and ".join(str(folder) for folder in (settings.data.root, *settings.data.add))
 
 
+def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: bool) -> Settings:
+    """The run's own settings on resume, which may not be contradicted; else the preset's with overrides."""
+    asked = _asked(data, preset, overrides)
+    if not run.exists:
+        return asked
     if not resume:
         raise RunError(f"{run.path} exists already; go on with --resume, delete it, or pass another --out")
     kept = run.read_settings()

@@ -109,8 +109,8 @@ def make_split(
     Seen defects need a mask that is not empty; they come from the layout's train part where that has defects (DAGM,
     KolektorSDD2: its other defects are then excluded). N seen are
     N different images, as many of each kind as can be; calibration takes its share out of these N.
-    Raises SplitError: no good images to train from, unknown kinds, more seen than there are.
     Images that were added (protores.data.added) train beyond all that, and the others are drawn as without them.
+    Raises SplitError: no good images to train from, unknown kinds, more seen than there are.
     """
     own = [record for record in records if record.sample.part != ADDED]
     added = [record for record in records if record.sample.part == ADDED]
@@ -118,11 +118,11 @@ def make_split(
     draw.good()
     draw.seen()
     draw.rest()
-    entries = tuple(
     joined, joining = added_roles(added)
     left, leaving = displaced(own, draw.roles, added)
     of_added, of_own = iter(joined), iter(left)
     roles = [next(of_added if record.sample.part == ADDED else of_own) for record in records]
+    entries = tuple(
         Entry(_path(record, root), record.sample.kind, role, record.sha256, record.pixels)
         for record, role in zip(records, roles, strict=True)
     )
@@ -142,12 +142,12 @@ def refuse_trained(split: Split, records: Iterable[Record]) -> None:
         raise SplitError(f"these images trained the model: {names}; evaluate on images it has not seen")
 
 
-class _Draw:
 def _path(record: Record, root: Path) -> str:
     path = record.sample.path
     return (path if record.sample.part == ADDED else path.relative_to(root)).as_posix()
 
 
+class _Draw:
     """The roles while they are being drawn; None = not yet."""
 
     def __init__(
