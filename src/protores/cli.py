@@ -34,6 +34,7 @@ Add = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn. (default: 0)")]
 Runtime = Annotated[str | None, typer.Option(help="openvino or onnxruntime. (default: the fastest there is)")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Of the network. (default: all cores)")]
 Tile = Annotated[
     float | None, typer.Option(metavar="OVERLAP", help="Cut images into tiles that overlap by this share, e.g. 0.25.")
 ]
@@ -145,7 +146,7 @@ def predict(
     images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders or patterns.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for predictions.jsonl, maps and overlays.")],
     runtime: Runtime = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the network. (default: all cores)")] = None,
+    threads: Threads = None,
     tile: Tile = None,
     pictures: Annotated[bool, typer.Option(help="Write a map and an overlay of each image.")] = True,
 ) -> None:
@@ -266,6 +267,44 @@ def report(
     _say(f"report    {out}")
 
 
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that export wrote.")],
+    host: Annotated[str, typer.Option(help="To listen on; beyond this machine it needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    store: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that is kept.")] = Path("station"),
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Holds the token that clients have to send.")
+    ] = None,
+    runtime: Runtime = None,
+    threads: Threads = None,
+    max_upload_mb: Annotated[float, typer.Option(help="Most MB in one request.")] = 32,
+    max_megapixels: Annotated[float, typer.Option(help="Most megapixels in one image.")] = 64,
+    queue: Annotated[int, typer.Option(min=1, help="Most images that wait for a verdict.")] = 64,
+) -> None:
+    """Inspect over HTTP, with a page for people: verdicts, heat maps, corrections."""
+    from protores.station.limits import Limits
+    from protores.station.server import serve as serve_bundle
+
+    def started(address: str) -> None:
+        print(f"protores: inspecting at {address}, store {store}; Ctrl-C stops", flush=True)
+
+    limits = Limits(max_upload_mb, max_megapixels, queue)
+    serve_bundle(bundle, store, host, port, token_file, limits, runtime, threads, started)
+
+
+@app.command()
+def feedback(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Folder that serve keeps its verdicts in.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Data folder to write.")],
+) -> None:
+    """Write what people said about verdicts as a data folder, for `protores train --add`."""
+    from protores.station.feedback import export_feedback
+
+    exported = export_feedback(store, out)
+    _say(f"feedback  {out}: {exported.good} good and {exported.bad} bad images, {exported.masked} with a mask")
+
+
 def main() -> None:
     """The command `protores`: a ProtoresError is one line and exit code 2.
 
@@ -280,13 +319,16 @@ def main() -> None:
         print(f"protores: {error}", file=sys.stderr)
         sys.exit(130 if interrupted else 2)
     except ModuleNotFoundError as error:
-        extra = "export" if error.name in EXPORTERS else "train"
+        extra = next((extra for extra, names in EXTRAS.items() if error.name in names), "train")
         print(f"protores: {error.name} is not installed; pip install 'protores[{extra}]'", file=sys.stderr)
         sys.exit(2)
 
 
-EXPORTERS = ("onnx", "onnxscript", "openvino", "nncf")
-"""What the extra `export` installs."""
+EXTRAS = {
+    "export": ("onnx", "onnxscript", "openvino", "nncf"),
+    "station": ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio"),
+}
+"""What the extras but `train` install, by the names that are imported."""
 OPTIONS = {
     "weights": "model.weights",
     "textures": "synthesis.textures",

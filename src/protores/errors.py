@@ -8,7 +8,8 @@ ProtoresError                 the command line prints its message and exits with
 ├── SizeError                 an input size that the network cannot divide
 ├── WeightsError              a weights file that is missing or fits nothing
 ├── RunError                  a run folder that exists, is incomplete, or cannot be written
-└── BundleError               a bundle that is missing, damaged, changed, or wrongly edited; an export that is refused
+├── BundleError               a bundle that is missing, damaged, changed, or wrongly edited; an export that is refused
+└── StationError              a station that cannot start, or whose store cannot be used
 """
 
 
@@ -46,3 +47,7 @@ class RunError(ProtoresError):
 
 class BundleError(ProtoresError):
     """A bundle is missing, damaged, changed or wrongly edited, or cannot be exported as asked."""
+
+
+class StationError(ProtoresError):
+    """A station has no token, port or limits that it could start with, or its store cannot be used."""

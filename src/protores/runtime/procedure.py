@@ -30,15 +30,18 @@ BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """An image on its way to the network: uint8 RGB H x W x 3, and its views N x height x width x 3."""
+class Views:
+    """What the network sees of an image: uint8 RGB N x height x width x 3. size: the image's own height and width."""
 
-    image: NDArray[np.uint8]
+    size: Size
     views: NDArray[np.uint8]
 
-    @property
-    def size(self) -> Size:
-        return self.image.shape[0], self.image.shape[1]
+
+@dataclass(frozen=True, eq=False)
+class Prepared(Views):
+    """An image on its way to the network, with the image itself: uint8 RGB H x W x 3."""
+
+    image: NDArray[np.uint8]
 
 
 class Procedure:
@@ -87,9 +90,9 @@ class Procedure:
         else:
             decoded = compose(np.asarray(image), name)
         rgb = to_rgb(decoded.pixels, self.image.bit_depth)
-        return Prepared(rgb, self.view.cut(rgb))
+        return Prepared((rgb.shape[0], rgb.shape[1]), self.view.cut(rgb), rgb)
 
-    def run(self, engine: Engine, images: Sequence[Prepared]) -> list[NDArray[np.float32]]:
+    def run(self, engine: Engine, images: Sequence[Views]) -> list[NDArray[np.float32]]:
         """The engine's map of each image; of tiles the joined one."""
         views = np.concatenate([image.views for image in images])
         maps = np.concatenate(

@@ -1,0 +1,111 @@
+"""`protores serve`: the application in uvicorn, until a signal; then what was accepted is finished first."""
+
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from protores.errors import StationError
+from protores.station.app import App
+from protores.station.gate import Gate, is_loopback
+from protores.station.limits import Limits
+from protores.station.station import Station
+
+SHORTEST_TOKEN = 16
+
+
+def serve(
+    bundle: Path,
+    store: Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token_file: Path | None = None,
+    limits: Limits | None = None,
+    runtime: str | None = None,
+    threads: int | None = None,
+    started: Callable[[str], None] | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT; a second one does not wait. started: is told the address.
+
+    Raises StationError where it may not start so, and BundleError.
+    """
+    token = read_token(token_file, host)
+    listening = _bind(host, port)
+    try:
+        station = Station(bundle, store, limits, runtime, threads)
+    except BaseException:
+        listening.close()
+        raise
+    app = App(station, token)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none")
+    address = _address(host, listening)
+    Server(config, app.gate, lambda: started(address) if started else None).run([listening])
+
+
+class Server(uvicorn.Server):
+    """Answers 503 after the first signal, until all that was inside is answered."""
+
+    def __init__(self, config: uvicorn.Config, gate: Gate, listening: Callable[[], None]):
+        super().__init__(config)
+        self.gate, self.listening = gate, listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.gate.stopping:
+            self.force_exit = self.should_exit = True
+        self.gate.stopping = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self.gate.stopping and not self.gate.active:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def read_token(file: Path | None, host: str) -> str | None:
+    """The token; None where there need not be one. Raises StationError where it is missing or cannot be one."""
+    if file is None:
+        if not is_loopback(host):
+            raise StationError(
+                f"{host} can be reached from other machines, and there is no token; write one of {SHORTEST_TOKEN} "
+                "characters or more to a file and pass it by --token-file"
+            )
+        return None
+    try:
+        token = file.read_text("ascii").strip()
+    except OSError as error:
+        raise StationError(f"{file}: {error.strerror or error}; check the path and its rights") from error
+    except UnicodeDecodeError as error:
+        raise StationError(f"{file}: the token holds more than ASCII; take letters and digits") from error
+    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        raise StationError(
+            f"{file}: the token is shorter than {SHORTEST_TOKEN} characters, or has blanks; write one line of letters "
+            "and digits"
+        )
+    return token
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+        except BaseException:
+            listening.close()
+            raise
+    except (OSError, OverflowError) as error:
+        raise StationError(f"cannot listen on {host}, port {port} ({error}); take another --host or --port") from error
+    return listening
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listening.getsockname()[1]}"

@@ -1,0 +1,266 @@
+"""Verdicts, images and feedback on disk: a SQLite database (WAL) and a folder of images as they came.
+
+What a method has returned from is durable: files and folders are synced, transactions are. All names on disk are made
+here, of dates and identifiers; none comes from a client. A store belongs to one station at a time; others may read it.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self
+
+from protores.decision.regions import Region
+from protores.errors import StationError
+from protores.files import writing
+from protores.station.records import Feedback, Judgement, Record, now
+from protores.station.schema import VERSION, migrate, version_of
+
+DATABASE, IMAGES, LOCK = "station.db", "images", "lock"
+COLUMNS = (
+    "v.id, v.time, v.name, v.sha256, v.model, v.score, v.verdict, v.good_below, v.bad_above, v.height, v.width, "
+    "v.regions, v.seconds, f.label, f.kind, f.mask IS NOT NULL AS has_mask, f.time AS feedback_time"
+)
+TABLES = "verdicts v LEFT JOIN feedback f ON f.number = v.number"
+FEEDBACK_FILTERS = {"any": "f.label IS NOT NULL", "none": "f.label IS NULL", "good": "f.label = 'good'",
+                    "bad": "f.label = 'bad'"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A verdict to be kept. map: PNG file of the anomaly map."""
+
+    record: Record
+    map: bytes
+
+
+class Store:
+    """A station's memory; its methods may be called from any thread."""
+
+    def __init__(self, folder: Path, serving: bool):
+        """serving: for the one station that writes; else the store is only read.
+
+        Raises StationError where there is none to read, where it is another station's, or a newer version's.
+        """
+        self.folder = folder
+        self._lock: sqlite3.Connection | None = None
+        path = folder / DATABASE
+        try:
+            if serving:
+                with writing(folder):
+                    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(folder)
+            elif not path.is_file():
+                raise StationError(f"{folder} is no station's store ({DATABASE} is missing); give what serve calls so")
+            self._writer, self._reader = _connect(path), _connect(path)
+            if serving:
+                migrate(self._writer, str(path))
+            elif version_of(self._reader, str(path)) != VERSION:
+                raise StationError(f"{path} was written by an older protores; start a station on it once")
+        except sqlite3.DatabaseError as error:
+            raise StationError(f"{path} cannot be used ({error}); restore it, or take another --store") from error
+        self._writing, self._reading = Lock(), Lock()
+        if serving:
+            self._remove_orphans()
+
+    def close(self) -> None:
+        for connection in (self._writer, self._reader, self._lock):
+            if connection is not None:
+                connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def put_image(self, id: str, time: str, content: bytes) -> None:
+        """Keeps an uploaded file, for a verdict that add() will be given. Raises OSError."""
+        path = self._image_path(id, time)
+        if not path.parent.exists():
+            path.parent.mkdir(exist_ok=True)
+            _sync_folder(path.parent.parent)
+        try:
+            with path.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+    def drop_image(self, id: str, time: str) -> None:
+        """Undoes put_image where no verdict came of it."""
+        with suppress(OSError):
+            self._image_path(id, time).unlink(missing_ok=True)
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Keeps verdicts, all of them or none. Raises OSError and sqlite3.Error."""
+        for folder in {self._image_path(entry.record.id, entry.record.time).parent for entry in entries}:
+            _sync_folder(folder)
+        rows = [
+            (
+                r.id, r.time, r.name, r.sha256, r.model, r.score, r.verdict, r.good_below, r.bad_above, *r.size,
+                json.dumps([region.to_dict() for region in r.regions]), r.seconds, entry.map,
+            )
+            for entry in entries
+            for r in (entry.record,)
+        ]  # fmt: skip
+        with self._change() as database:
+            database.executemany(
+                "INSERT INTO verdicts (id, time, name, sha256, model, score, verdict, good_below, bad_above, height, "
+                f"width, regions, seconds, map) VALUES ({', '.join('?' * 14)})",
+                rows,
+            )
+
+    def get(self, id: str) -> Record | None:
+        """The verdict of this id, as it is now."""
+        found = self._read(f"SELECT {COLUMNS} FROM {TABLES} WHERE v.id = ?", id)
+        return _record(found[0]) if found else None
+
+    def page(
+        self, limit: int, before: str | None = None, verdict: str | None = None, feedback: str | None = None
+    ) -> tuple[list[Record], str | None]:
+        """The newest verdicts older than `before`, and its next value; feedback: a key of FEEDBACK_FILTERS.
+
+        Raises KeyError where there is no verdict `before`.
+        """
+        conditions, values = ["1"], []
+        if before is not None:
+            numbers = self._read("SELECT number FROM verdicts WHERE id = ?", before)
+            if not numbers:
+                raise KeyError(before)
+            conditions.append("v.number < ?")
+            values.append(numbers[0]["number"])
+        if verdict is not None:
+            conditions.append("v.verdict = ?")
+            values.append(verdict)
+        if feedback is not None:
+            conditions.append(FEEDBACK_FILTERS[feedback])
+        found = self._read(
+            f"SELECT {COLUMNS} FROM {TABLES} WHERE {' AND '.join(conditions)} ORDER BY v.number DESC LIMIT ?",
+            *values,
+            limit + 1,
+        )
+        records = [_record(row) for row in found[:limit]]
+        return records, records[-1].id if len(found) > limit else None
+
+    def judged(self) -> Iterator[Record]:
+        """All verdicts that people said something about, oldest first."""
+        numbers = [row["number"] for row in self._read("SELECT number FROM feedback ORDER BY number")]
+        for number in numbers:
+            found = self._read(f"SELECT {COLUMNS} FROM {TABLES} WHERE v.number = ? AND f.label IS NOT NULL", number)
+            yield from map(_record, found)
+
+    def image(self, record: Record) -> bytes:
+        """The file as it came. Raises StationError where it is gone."""
+        path = self._image_path(record.id, record.time)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            why = f"the image of verdict {record.id} cannot be read ({error.strerror})"
+            raise StationError(f"{why}; restore the store's folder {IMAGES}") from error
+
+    def map(self, id: str) -> bytes | None:
+        """PNG file of the anomaly map."""
+        found = self._read("SELECT map FROM verdicts WHERE id = ?", id)
+        return found[0]["map"] if found else None
+
+    def mask(self, id: str) -> bytes | None:
+        """PNG file of the painted mask."""
+        found = self._read("SELECT f.mask FROM feedback f JOIN verdicts v USING (number) WHERE v.id = ?", id)
+        return found[0]["mask"] if found else None
+
+    def judge(self, judgement: Judgement, mask: bytes | None) -> Record | None:
+        """Keeps what a person says, in place of what was said before. mask: PNG file. None: no such verdict."""
+        with self._change() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO feedback (number, label, kind, mask, time) "
+                "SELECT number, ?, ?, ?, ? FROM verdicts WHERE id = ?",
+                (judgement.label, judgement.kind, mask, now(), judgement.id),
+            )
+        return self.get(judgement.id)
+
+    def take_back(self, id: str) -> Record | None:
+        """Forgets what was said about a verdict. None where there is none."""
+        with self._change() as database:
+            database.execute("DELETE FROM feedback WHERE number = (SELECT number FROM verdicts WHERE id = ?)", (id,))
+        return self.get(id)
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._reading:
+            return self._reader.execute(query, values).fetchall()
+
+    def _image_path(self, id: str, time: str) -> Path:
+        return self.folder / IMAGES / time[:10] / id
+
+    def _remove_orphans(self) -> None:
+        """Images whose verdict was never kept, since the station was killed: they are of the last days."""
+        newest = self._read("SELECT time FROM verdicts ORDER BY number DESC LIMIT 1")
+        since = newest[0]["time"][:10] if newest else ""
+        for day in (self.folder / IMAGES).iterdir():
+            if day.name < since or not day.is_dir():
+                continue
+            known = {row["id"] for row in self._read("SELECT id FROM verdicts WHERE time >= ?", since)}
+            for image in day.iterdir():
+                if image.name not in known:
+                    image.unlink()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _locked(folder: Path) -> sqlite3.Connection:
+    """Holds the store until it is closed, or its process ends. SQLite locks files on every system."""
+    lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        lock.close()
+        raise StationError(f"{folder} is in use by another station; stop it, or take another --store") from error
+    return lock
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _record(row: sqlite3.Row) -> Record:
+    feedback = None
+    if row["label"] is not None:
+        feedback = Feedback(
+            label=row["label"], kind=row["kind"], has_mask=bool(row["has_mask"]), time=row["feedback_time"]
+        )
+    own = {key: row[key] for key in ("id", "time", "name", "sha256", "model", "score", "verdict", "good_below",
+                                     "bad_above", "seconds")}  # fmt: skip
+    regions = tuple(Region.from_dict(region) for region in json.loads(row["regions"]))
+    return Record(**own, size=(row["height"], row["width"]), regions=regions, feedback=feedback)
