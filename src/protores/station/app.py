@@ -1,10 +1,7 @@
 """The station's ASGI application: routes, page, and the gate before them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
@@ -25,19 +22,13 @@ Every error is `{"error": "one line that ends with the cure"}`."""
 
 
 class App(FastAPI):
-    """Closes the station when it is shut down. gate: what every request passes first."""
+    """gate: what every request passes first. The station is the caller's to close."""
 
     def __init__(self, station: Station, token: str | None = None):
         """token: what clients have to send; None: only those of this machine are answered."""
-
-        @asynccontextmanager
-        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            yield
-            await anyio.to_thread.run_sync(station.close)
-
         super().__init__(
             title="protores station", version=protores.__version__, description=ABOUT, docs_url=None, redoc_url=None,
-            lifespan=lifespan, exception_handlers=HANDLERS,
+            exception_handlers=HANDLERS,
         )  # fmt: skip
         self.gate = Gate(self._inside, token, station.metrics)
         self.state.station, self.state.gate = station, self.gate

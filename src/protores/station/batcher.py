@@ -69,7 +69,10 @@ class Batcher:
         self._decided: SimpleQueue[_Job | None] = SimpleQueue()
         self._decoders = ThreadPoolExecutor(usable_cores(), "decode")
         self._finishers = ThreadPoolExecutor(usable_cores(), "finish")
-        self._threads = [Thread(target=self._run_engine, name="engine"), Thread(target=self._commit, name="commit")]
+        self._threads = [
+            Thread(target=work, name=name, daemon=True)
+            for work, name in ((self._run_engine, "engine"), (self._commit, "commit"))
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -161,8 +164,8 @@ class Batcher:
             regions=result.regions,
             seconds=round(time.monotonic() - job.began, 4),
         )
-        self.store.put_image(record.id, record.time, job.upload.content)
         job.entry = Entry(record, _map_file(result))
+        self.store.put_image(record.id, record.time, job.upload.content)
         self._decided.put(job)
 
     def _commit(self) -> None:

@@ -5,10 +5,12 @@ another site that sends it requests (its Origin tells), and one whose name was m
 a token neither knows it.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +21,7 @@ from protores.station.refusal import Refusal
 
 OPEN = frozenset({"/", "/health", "/docs", "/openapi.json"})
 """Paths that need no token: they tell nothing of images. So does what is below /static/."""
+LINGER_SECONDS = 5.0
 WHILE_STOPPING = frozenset({"/health", "/metrics"})
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -68,15 +71,17 @@ class Gate:
                 headers.setdefault("Cache-Control", "no-store")
                 if message["status"] >= 400:
                     self.metrics.refusals.labels(message["status"]).inc()
+                    await body.throw_away()
             await send(message)
 
+        body = _Body(receive)
         refusal = self._refused(scope["path"], Headers(scope=scope))
         if refusal is not None:
-            await refused(refusal)(scope, receive, send_with_headers)
+            await refused(refusal)(scope, body, send_with_headers)
             return
         self.active += 1
         try:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, body, send_with_headers)
         finally:
             self.active -= 1
 
@@ -91,6 +96,26 @@ class Gate:
         if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token):
             return None
         return Refusal(401, "a token is needed; send the header `Authorization: Bearer TOKEN`")
+
+
+class _Body:
+    """A request's body on its way through."""
+
+    def __init__(self, receive: Receive):
+        self._receive = receive
+        self._whole = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._whole = not message.get("more_body", False)
+        return message
+
+    async def throw_away(self) -> None:
+        """Reads what is left of it for a while: a client that is still sending would not get to read the answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self._whole:
+                    await self()
 
 
 def _foreign(headers: Headers) -> Refusal | None:

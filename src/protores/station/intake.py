@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect
 
 from protores.station.batcher import Upload
 from protores.station.limits import RECEIVE_SECONDS, Limits
@@ -18,28 +16,30 @@ from protores.station.queue import Queue
 from protores.station.refusal import Refusal
 
 FIELD = b"files"
-LINGER_SECONDS = 5.0
-"""How long the rest of a refused upload is read and thrown away, so that its sender gets to read the answer."""
 
 
 class Intake:
-    """The images of one request: each takes its place in the queue with its first byte. leave() gives them back."""
+    """One request's body: its bytes are counted, and each image takes its place in the queue before its first byte."""
 
     def __init__(self, queue: Queue):
         self.queue = queue
         self.places = self.held = 0
 
-    async def read(self, request: Request) -> list[Upload]:
+    async def images(self, request: Request) -> list[Upload]:
         """The images of a raw body, or of a form's parts. Raises Refusal, and ClientDisconnect."""
         boundary = _boundary(request)
         if boundary is None:
             self._place()
-            chunks: list[bytes] = []
-            await self._receive(request, chunks.append)
-            return [Upload(shown(unquote(request.headers.get("x-name", ""))), b"".join(chunks))]
+            return [Upload(shown(unquote(request.headers.get("x-name", ""))), await self.body(request))]
         form = _Form(boundary, self._place)
         await self._receive(request, form.write)
         return form.end()
+
+    async def body(self, request: Request) -> bytes:
+        """A body as it is. Raises Refusal, and ClientDisconnect."""
+        chunks: list[bytes] = []
+        await self._receive(request, chunks.append)
+        return b"".join(chunks)
 
     def leave(self) -> None:
         """What was taken is free again."""
@@ -52,44 +52,22 @@ class Intake:
         self.queue.enter()
         self.places += 1
 
-    def _hold(self, chunk: bytes) -> None:
-        self.queue.hold(len(chunk))
-        self.held += len(chunk)
-
     async def _receive(self, request: Request, write: Callable[[bytes], Any]) -> None:
-        def take(chunk: bytes) -> None:
-            self._hold(chunk)
-            write(chunk)
-
-        await receive(request, self.queue.limits, take)
-
-
-async def receive(request: Request, limits: Limits, write: Callable[[bytes], Any]) -> None:
-    """Hands a body over in pieces. Raises Refusal where it is too large or takes too long, or as write does."""
-    try:
+        limits = self.queue.limits
         announced = request.headers.get("content-length", "0")
         if announced.isdigit() and int(announced) > limits.upload:
             raise _too_large(limits)
-        async with asyncio.timeout(RECEIVE_SECONDS):
-            size = 0
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limits.upload:
-                    raise _too_large(limits)
-                if chunk:
-                    write(chunk)
-    except TimeoutError:
-        raise Refusal(408, f"the upload took longer than {RECEIVE_SECONDS:g} s; send smaller images") from None
-    except Refusal:
-        await _linger(request)
-        raise
-
-
-async def _linger(request: Request) -> None:
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(LINGER_SECONDS):
-            async for _ in request.stream():
-                pass
+        try:
+            async with asyncio.timeout(RECEIVE_SECONDS):
+                async for chunk in request.stream():
+                    if self.held + len(chunk) > limits.upload:
+                        raise _too_large(limits)
+                    self.queue.hold(len(chunk))
+                    self.held += len(chunk)
+                    if chunk:
+                        write(chunk)
+        except TimeoutError:
+            raise Refusal(408, f"the upload took longer than {RECEIVE_SECONDS:g} s; send smaller images") from None
 
 
 def _too_large(limits: Limits) -> Refusal:

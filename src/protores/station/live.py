@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 import protores
 from protores.bundle.contract import Contract
 from protores.errors import ProtoresError
 from protores.runtime.inspector import Inspector
-from protores.runtime.procedure import Procedure
+from protores.runtime.procedure import BATCH, Procedure
 from protores.station.records import ModelInfo, ThresholdsInfo
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ class LiveModel:
         self._lock = Lock()
         self._retry = 0.0
         self._current = self._read()
+        for images in range(1, BATCH + 1):  # a runtime takes its time for each number of images that it meets first
+            self.engine(np.zeros((images, 3, *self._current.contract.image.size), np.float32))
 
     @property
     def last(self) -> Current:

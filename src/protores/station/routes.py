@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from protores.decision.verdict import Outcome
 from protores.station.answers import invalid
 from protores.station.feedback import zipped
-from protores.station.intake import Intake, receive
+from protores.station.intake import Intake
 from protores.station.names import checked_kind
 from protores.station.pictures import browser_png, painted_mask
 from protores.station.records import Error, Failure, Health, Inspected, Judgement, ModelInfo, Page, Record
@@ -74,7 +74,7 @@ async def inspect(request: Request, station: Here) -> Response:
     """
     intake = Intake(station.queue)
     try:
-        uploads = await intake.read(request)
+        uploads = await intake.images(request)
         futures = [asyncio.wrap_future(station.batcher.submit(upload)) for upload in uploads]
         found = await asyncio.gather(*futures, return_exceptions=True)
     finally:
@@ -150,12 +150,11 @@ def mask(id: Id, station: Here) -> Response:
 )
 async def judge(request: Request, station: Here) -> Response:
     """Says what an image really is, in place of what was said before; with a mask, where its defect is."""
-    body = bytearray()
-    await receive(request, station.limits, body.extend)
+    intake = Intake(station.queue)
 
     def keep() -> Record:
         try:
-            judgement = Judgement.model_validate_json(bytes(body))
+            judgement = Judgement.model_validate_json(body)
         except ValidationError as error:
             raise invalid(error) from error
         kind = checked_kind(judgement.kind)
@@ -165,7 +164,11 @@ async def judge(request: Request, station: Here) -> Response:
         mask = painted_mask(judgement, record)
         return _there(station.store.judge(judgement.model_copy(update={"kind": kind}), mask))
 
-    record = await anyio.to_thread.run_sync(keep)
+    try:
+        body = await intake.body(request)
+        record = await anyio.to_thread.run_sync(keep, limiter=request.app.state.rendering)
+    finally:
+        intake.leave()
     assert record.feedback is not None
     station.metrics.feedback.labels(record.feedback.label).inc()
     return _json(record)

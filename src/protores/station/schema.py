@@ -26,6 +26,7 @@ MIGRATIONS = (
         map BLOB NOT NULL
     );
     CREATE INDEX verdicts_by_verdict ON verdicts (verdict, number);
+    CREATE INDEX verdicts_by_image ON verdicts (sha256);
     CREATE TABLE feedback (
         number INTEGER PRIMARY KEY REFERENCES verdicts (number),
         label TEXT NOT NULL,

@@ -1,7 +1,9 @@
 """`protores serve`: the application in uvicorn, until a signal; then what was accepted is finished first."""
 
 import logging
+import math
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -11,10 +13,14 @@ import uvicorn
 from protores.errors import StationError
 from protores.station.app import App
 from protores.station.gate import Gate, is_loopback
-from protores.station.limits import Limits
+from protores.station.limits import RECEIVE_SECONDS, Limits
 from protores.station.station import Station
 
 SHORTEST_TOKEN = 16
+DRAIN_SECONDS = RECEIVE_SECONDS + 15
+"""How long a station that stops waits for what it accepted."""
+ANSWER_SECONDS = 10
+"""And then for its clients to read their answers."""
 
 
 def serve(
@@ -41,9 +47,13 @@ def serve(
         raise
     app = App(station, token)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none")
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none",
+                            timeout_graceful_shutdown=ANSWER_SECONDS)  # fmt: skip
     address = _address(host, listening)
-    Server(config, app.gate, lambda: started(address) if started else None).run([listening])
+    try:
+        Server(config, app.gate, lambda: started(address) if started else None).run([listening])
+    finally:
+        station.close()
 
 
 class Server(uvicorn.Server):
@@ -52,6 +62,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, gate: Gate, listening: Callable[[], None]):
         super().__init__(config)
         self.gate, self.listening = gate, listening
+        self.deadline = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -60,10 +71,10 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.gate.stopping:
             self.force_exit = self.should_exit = True
-        self.gate.stopping = True
+        self.gate.stopping, self.deadline = True, time.monotonic() + DRAIN_SECONDS
 
     async def on_tick(self, counter: int) -> bool:
-        if self.gate.stopping and not self.gate.active:
+        if self.gate.stopping and (not self.gate.active or time.monotonic() > self.deadline):
             self.should_exit = True
         return await super().on_tick(counter)
 

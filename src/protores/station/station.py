@@ -32,6 +32,6 @@ class Station:
         self.metrics.warning.set_function(lambda: self.model.warning is not None)
 
     def close(self) -> None:
-        """Finishes what was accepted."""
+        """Finishes what was accepted; a second time nothing happens."""
         self.batcher.close()
         self.store.close()

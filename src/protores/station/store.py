@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -26,6 +26,10 @@ COLUMNS = (
     "v.regions, v.seconds, f.label, f.kind, f.mask IS NOT NULL AS has_mask, f.time AS feedback_time"
 )
 TABLES = "verdicts v LEFT JOIN feedback f ON f.number = v.number"
+SAID_LAST = (
+    "f.label IS NOT NULL AND NOT EXISTS (SELECT 1 FROM verdicts w JOIN feedback g ON g.number = w.number "
+    "WHERE w.sha256 = v.sha256 AND (g.time, g.number) > (f.time, f.number))"
+)
 FEEDBACK_FILTERS = {"any": "f.label IS NOT NULL", "none": "f.label IS NULL", "good": "f.label = 'good'",
                     "bad": "f.label = 'bad'"}  # fmt: skip
 
@@ -47,30 +51,27 @@ class Store:
         Raises StationError where there is none to read, where it is another station's, or a newer version's.
         """
         self.folder = folder
-        self._lock: sqlite3.Connection | None = None
+        self._writing, self._reading = Lock(), Lock()
         path = folder / DATABASE
-        try:
+        with ExitStack() as opened:
             if serving:
                 with writing(folder):
                     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
-                self._lock = _locked(folder)
+                opened.enter_context(closing(_locked(folder)))
             elif not path.is_file():
                 raise StationError(f"{folder} is no station's store ({DATABASE} is missing); give what serve calls so")
-            self._writer, self._reader = _connect(path), _connect(path)
-            if serving:
-                migrate(self._writer, str(path))
-            elif version_of(self._reader, str(path)) != VERSION:
-                raise StationError(f"{path} was written by an older protores; start a station on it once")
-        except sqlite3.DatabaseError as error:
-            raise StationError(f"{path} cannot be used ({error}); restore it, or take another --store") from error
-        self._writing, self._reading = Lock(), Lock()
-        if serving:
-            self._remove_orphans()
+            try:
+                self._writer, self._reader = (opened.enter_context(closing(_connect(path))) for _ in range(2))
+                if serving:
+                    migrate(self._writer, str(path))
+                elif version_of(self._reader, str(path)) != VERSION:
+                    raise StationError(f"{path} was written by an older protores; start a station on it once")
+            except sqlite3.DatabaseError as error:
+                raise StationError(f"{path} cannot be used ({error}); restore it, or take another --store") from error
+            self._opened = opened.pop_all()
 
     def close(self) -> None:
-        for connection in (self._writer, self._reader, self._lock):
-            if connection is not None:
-                connection.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -84,14 +85,14 @@ class Store:
         if not path.parent.exists():
             path.parent.mkdir(exist_ok=True)
             _sync_folder(path.parent.parent)
-        try:
-            with path.open("xb") as file:
+        with path.open("xb") as file:
+            try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
+            except OSError:
+                self.drop_image(id, time)
+                raise
 
     def drop_image(self, id: str, time: str) -> None:
         """Undoes put_image where no verdict came of it."""
@@ -150,10 +151,9 @@ class Store:
         return records, records[-1].id if len(found) > limit else None
 
     def judged(self) -> Iterator[Record]:
-        """All verdicts that people said something about, oldest first."""
-        numbers = [row["number"] for row in self._read("SELECT number FROM feedback ORDER BY number")]
-        for number in numbers:
-            found = self._read(f"SELECT {COLUMNS} FROM {TABLES} WHERE v.number = ? AND f.label IS NOT NULL", number)
+        """Verdicts that people said something about, oldest first; of several on one image what was said last."""
+        for row in self._read(f"SELECT v.id FROM {TABLES} WHERE {SAID_LAST} ORDER BY v.number"):
+            found = self._read(f"SELECT {COLUMNS} FROM {TABLES} WHERE v.id = ? AND f.label IS NOT NULL", row["id"])
             yield from map(_record, found)
 
     def image(self, record: Record) -> bytes:
@@ -209,18 +209,6 @@ class Store:
 
     def _image_path(self, id: str, time: str) -> Path:
         return self.folder / IMAGES / time[:10] / id
-
-    def _remove_orphans(self) -> None:
-        """Images whose verdict was never kept, since the station was killed: they are of the last days."""
-        newest = self._read("SELECT time FROM verdicts ORDER BY number DESC LIMIT 1")
-        since = newest[0]["time"][:10] if newest else ""
-        for day in (self.folder / IMAGES).iterdir():
-            if day.name < since or not day.is_dir():
-                continue
-            known = {row["id"] for row in self._read("SELECT id FROM verdicts WHERE time >= ?", since)}
-            for image in day.iterdir():
-                if image.name not in known:
-                    image.unlink()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
