@@ -1,4 +1,8 @@
 import io
+import lzma
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -113,6 +117,11 @@ def tiff(pixels: np.ndarray, **options) -> bytes:
     ("data", "expected"),
     [
         (tiff(COLOUR, photometric="rgb", compression="zlib"), COLOUR),
+        (tiff(COLOUR, photometric="rgb", compression="zlib", predictor=True, rowsperstrip=7), COLOUR),
+        (tiff(COLOUR, photometric="rgb", compression="zlib", tile=(16, 16)), COLOUR),
+        (tiff(COLOUR, photometric="rgb", compression="lzma"), COLOUR),
+        (tiff(GRAY > 99, photometric="minisblack", compression="zlib"), np.where(GRAY > 99, 255, 0)),
+        (cv2.imencode(".tif", COLOUR[..., ::-1], (cv2.IMWRITE_TIFF_COMPRESSION, 32773))[1].tobytes(), COLOUR),
         (tiff(COLOUR, photometric="rgb", tile=(16, 16)), COLOUR),
         (tiff(np.moveaxis(COLOUR, -1, 0).copy(), photometric="rgb", planarconfig="separate"), COLOUR),
         (tiff(COLOUR, photometric="rgb", bigtiff=True, byteorder=">"), COLOUR),
@@ -129,6 +138,18 @@ def tiff(pixels: np.ndarray, **options) -> bytes:
 )
 def test_tiff_in_its_many_forms(data: bytes, expected: np.ndarray):
     np.testing.assert_array_equal(decode_image(data, Path("a.tif")).pixels, expected)
+
+
+@pytest.mark.parametrize(("compression", "pack"), [("zlib", zlib.compress), ("lzma", lzma.compress)])
+def test_a_tiff_whose_strip_unpacks_to_more_than_the_image_is_refused(compression: str, pack: Callable):
+    file = bytearray(tiff(GRAY, compression=compression))
+    with tifffile.TiffFile(io.BytesIO(bytes(file))) as opened:
+        offset, count = (opened.pages.first.tags[code].valueoffset for code in (273, 279))
+    strip = pack(bytes(100 * GRAY.size))
+    struct.pack_into("<I", file, offset, len(file))
+    struct.pack_into("<I", file, count, len(strip))
+    with pytest.raises(UnreadableImage, match="more than its image"):
+        decode_image(bytes(file) + strip, Path("a.tif"))
 
 
 def test_a_tiff_that_opencv_decodes_is_turned_once():
