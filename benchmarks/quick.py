@@ -63,13 +63,14 @@ def readme(preset: str, rows: list[dict]) -> None:
         "of the last step, seen defects out of the test set. `benchmarks/quick.py` made it, "
         f"`benchmarks/results/{preset}_accuracy.json` has the rest.",
         "",
-        "| product | seen | image AUROC | pixel AUROC | PRO | pixel AP | training, s | peak memory, GB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| product | seen | image AUROC | pixel AUROC | PRO | pixel AP | steps | training, s | peak memory, GB |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         shown = " | ".join("-" if row[name] is None else f"{100 * row[name]:.1f}" for name in FIGURES)
         lines.append(
-            f"| {row['product']} | {row['seen']} | {shown} | {row['training_seconds']:.0f} | {row['peak_memory_gb']} |"
+            f"| {row['product']} | {row['seen']} | {shown} | {row['steps']} | {row['training_seconds']:.0f} "
+            f"| {row['peak_memory_gb']} |"
         )
     path = ROOT / "README.md"
     before, _, rest = path.read_text().partition("<!-- results -->")
