@@ -305,6 +305,29 @@ def feedback(
     _say(f"feedback  {out}: {exported.good} good and {exported.bad} bad images, {exported.masked} with a mask")
 
 
+@app.command("import-masks")
+def import_masks(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="What the tool exported: file, folder or zip.")],
+    tool: Annotated[str, typer.Option("--from", metavar="TOOL", help="labelme, coco, cvat or labelstudio.")],
+    out: Annotated[Path, typer.Option(metavar="DATA", help="Folder to write: good/, bad/ and masks/.")],
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the images are, if not in SRC.")] = None,
+    good_labels: Annotated[str, typer.Option(metavar="A,B", help="Labels that say an image is good.")] = "good,ok",
+    ignore_labels: Annotated[str, typer.Option(metavar="A,B", help="Labels that mark no defect.")] = "",
+    good_if_empty: Annotated[bool, typer.Option("--good-if-empty", help="Images without labels are good.")] = False,
+    line_width: Annotated[float, typer.Option(min=1, help="Of lines and points, in pixels.")] = 3.0,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Make a data folder of images that were labelled elsewhere, with their masks."""
+    from protores.labels.importing import Rules, import_masks
+
+    names = [tuple(filter(None, labels.split(","))) for labels in (good_labels, ignore_labels)]
+    with _progress("nothing was written") as progress:
+        imported = import_masks(
+            tool, source, out, images, Rules(names[0], names[1], good_if_empty, line_width, skip_bad), progress
+        )
+    _say("\n".join(imported.lines()))
+
+
 def main() -> None:
     """The command `protores`: a ProtoresError is one line and exit code 2.
 
