@@ -1,8 +1,10 @@
 """A station on a bundle made in milliseconds, and clients of it."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import cv2
@@ -36,7 +38,7 @@ def thresholded(make_bundle) -> Path:
 
 
 @pytest.fixture
-def make_station(tmp_path, thresholded) -> Iterator[MakeStation]:
+def make_station(hold, tmp_path, thresholded) -> Iterator[MakeStation]:
     """make_station(bundle=, store=, **limits): opened, and closed at the end unless its app did."""
     opened: list[Station] = []
 
@@ -65,3 +67,49 @@ def make_client(make_station) -> Iterator[MakeClient]:
 @pytest.fixture
 def client(make_client) -> TestClient:
     return make_client()
+
+
+class HeldEngine:
+    """An engine that waits before each call until it is released, and counts its images. fails: raises instead."""
+
+    def __init__(self, engine: Any):
+        self.engine, self.name = engine, engine.name
+        self.batches: list[int] = []
+        self.called, self.released = Event(), Event()
+        self.fails = False
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        self.batches.append(len(images))
+        self.called.set()
+        assert self.released.wait(30)
+        if self.fails:
+            raise RuntimeError("/opt/secret/model.onnx: out of memory")
+        return self.engine(images)
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[[Station], HeldEngine]]:
+    """hold(station): its engine waits from now on; released at the end whatever happens."""
+    held: list[HeldEngine] = []
+
+    def begin(station: Station) -> HeldEngine:
+        held.append(HeldEngine(station.model.engine))
+        station.model.engine = held[-1]
+        return held[-1]
+
+    yield begin
+    for engine in held:
+        engine.released.set()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    """until(condition): waits for what other threads are about to bring about."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "it never came about"
+            time.sleep(0.002)
+
+    return wait

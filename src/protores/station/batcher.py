@@ -76,6 +76,11 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def ready(self) -> int:
+        """Images that wait for the engine."""
+        return self._ready.qsize()
+
     def submit(self, upload: Upload) -> Future[Record]:
         """Begins to inspect a file; its place in the queue is the caller's."""
         future: Future[Record] = Future()

@@ -224,6 +224,7 @@ def _locked(folder: Path) -> sqlite3.Connection:
     """Holds the store until it is closed, or its process ends. SQLite locks files on every system."""
     lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None, check_same_thread=False)
     try:
+        lock.execute("PRAGMA journal_mode = MEMORY")
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         lock.close()
