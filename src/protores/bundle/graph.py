@@ -25,11 +25,10 @@ FINEST = 4
 class Deployed(nn.Module):
     """image, B x 3 x H x W float32 in [0, 1], RGB -> anomaly map, B x H x W float32 in [0, 1]."""
 
-    def __init__(self, network: PRN):
+    def __init__(self, network: PRN, size: tuple[int, int]):
         super().__init__()
         self.network = network
-        height, width = map_size(network)
-        self.context = MatrixContext(height, width, network.context) if network.context else nn.Identity()
+        self.context = MatrixContext(*size, network.context) if network.context else nn.Identity()
 
     @property
     def prototypes(self) -> int:
@@ -46,7 +45,7 @@ class StoredPrototypes(nn.Module):
     Where `centred`, distances are taken from the prototypes' mean m:
     |f - p|² = |f - m|² - 2 (f - m) · (p - m) + |p - m|². Its numbers are small, so that the nearest stays the nearest
     in bfloat16. A runtime makes p - m when it loads the graph, and holds p beside it; float32 needs no mean and spares
-    that memory.
+    that memory. They are kept flat, K x C H W: a runtime that has to turn them into rows copies them once more.
     """
 
     def __init__(self, trained: Prototypes, centred: bool = True):
@@ -58,14 +57,14 @@ class StoredPrototypes(nn.Module):
         for s in range(self.scales):
             used = getattr(trained, f"norms_{s}").isfinite()
             maps = getattr(trained, f"maps_{s}")[used].contiguous()
-            matched = trained.averaged(maps).half()
+            matched = trained.averaged(maps).half().flatten(1)
             mean = matched.float().mean(0, keepdim=True)
-            self.register_buffer(f"maps_{s}", maps.half())
+            self.register_buffer(f"maps_{s}", maps.half().flatten(1))
             if not self.whole:
                 self.register_buffer(f"matched_{s}", matched)
             if centred:
                 self.register_buffer(f"mean_{s}", mean)
-            self.register_buffer(f"norms_{s}", (matched.float() - mean * centred).flatten(1).square().sum(1))
+            self.register_buffer(f"norms_{s}", (matched.float() - mean * centred).square().sum(1))
             self.register_buffer(f"spread_{s}", getattr(trained, f"spread_{s}"))
         self.register_buffer("gain", torch.ones(1))
 
@@ -76,12 +75,12 @@ class StoredPrototypes(nn.Module):
     def _nearest(self, s: int, feature: Tensor) -> tuple[Tensor, Tensor]:
         maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
         matched = (maps if self.whole else getattr(self, f"matched_{s}")).float()
-        given = self.averaged(feature)
+        given = self.averaged(feature).flatten(1)
         if self.centred:
             mean = getattr(self, f"mean_{s}")
             matched, given = matched - mean, given - mean
-        distance = norms - 2 * F.linear(given.flatten(1), matched.flatten(1))
-        return maps.index_select(0, distance.argmin(1)).float(), self.gain
+        distance = norms - 2 * F.linear(given, matched)
+        return maps.index_select(0, distance.argmin(1)).float().view_as(feature), self.gain
 
 
 class LogResiduals(nn.Module):
@@ -162,7 +161,7 @@ def deployed(network: PRN, centred: bool = True) -> Deployed:
     copied.residuals.prototypes = StoredPrototypes(copied.residuals.prototypes, centred)
     if copied.residuals.log:
         copied.residuals = LogResiduals(copied.residuals)
-    return Deployed(copied).eval().requires_grad_(False)
+    return Deployed(copied, size).eval().requires_grad_(False)
 
 
 def map_size(network: PRN) -> tuple[int, int]:
