@@ -1,7 +1,10 @@
 """A toy product small enough to train on in seconds, drawn once for all tests; bundles made in milliseconds."""
 
+import shutil
 import signal
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from selenium import webdriver
 
 from protores import toy
 from protores.bundle.contract import Contract
@@ -28,7 +32,20 @@ TINY = {
 REACH = 2
 """How far the map depends on its surroundings, pixels."""
 KERNEL = np.random.default_rng(0).normal(0, 0.5, (1, 3, 2 * REACH + 1, 2 * REACH + 1)).astype(np.float32)
+NO_CHROMIUM = "pages are tested in Chromium; install it, on Debian by: apt-get install chromium chromium-driver"
+CHROMIUM = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1440,900",
+)
 MakeBundle = Callable[..., Path]
+OpenBrowser = Callable[..., AbstractContextManager[webdriver.Chrome]]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -76,6 +93,30 @@ def tiny_bundle(tiny_run, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def open_browser() -> OpenBrowser:
+    """open_browser(*flags, **logs): Chromium without a screen, in a with statement. logs: their levels."""
+
+    @contextmanager
+    def opened(*flags: str, **logs: str) -> Iterator[webdriver.Chrome]:
+        chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+        if chromium is None or driver is None:
+            pytest.fail(NO_CHROMIUM)
+        with tempfile.TemporaryDirectory() as profile:
+            options = webdriver.ChromeOptions()
+            options.binary_location = chromium
+            for flag in (*CHROMIUM, *flags, f"--user-data-dir={profile}"):
+                options.add_argument(flag)
+            options.set_capability("goog:loggingPrefs", {"browser": "ALL", **logs})
+            browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+            try:
+                yield browser
+            finally:
+                browser.quit()
+
+    return opened
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
@@ -101,24 +142,23 @@ def write_model(size: tuple[int, int], path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
 
 
-@pytest.fixture
-def make_bundle(tmp_path) -> MakeBundle:
-    """make_bundle(size=, keep_aspect=, bit_depth=, top=, name=, ignore=, roi=, **decision): a bundle's folder.
+@pytest.fixture(scope="session")
+def write_bundle() -> MakeBundle:
+    """write_bundle(home, size=, keep_aspect=, bit_depth=, top=, ignore=, roi=, **decision): a bundle in a new folder.
 
     Its network is one convolution, which real runtimes run in a millisecond. ignore, roi: arrays that become its masks.
     """
 
-    def make(
+    def write(
+        home: Path,
         size: tuple[int, int] = (64, 96),
         keep_aspect: bool = False,
         bit_depth: int = 12,
         top: float = 0.01,
-        name: str = "bundle",
         ignore: np.ndarray | None = None,
         roi: np.ndarray | None = None,
         **decision: Any,
     ) -> Path:
-        home = tmp_path / name
         (home / "golden").mkdir(parents=True)
         write_model(size, home / "model.onnx")
         (home / "golden" / "0.png").write_bytes(cv2.imencode(".png", np.zeros((*size, 3), np.uint8))[1].tobytes())
@@ -154,6 +194,16 @@ def make_bundle(tmp_path) -> MakeBundle:
         )  # fmt: skip
         contract.with_files(home, *contract.named()).write(home)
         return home
+
+    return write
+
+
+@pytest.fixture
+def make_bundle(tmp_path, write_bundle) -> MakeBundle:
+    """make_bundle(name=, **of write_bundle): a bundle's folder for this test alone."""
+
+    def make(name: str = "bundle", **options: Any) -> Path:
+        return write_bundle(tmp_path / name, **options)
 
     return make
 

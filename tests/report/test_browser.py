@@ -1,8 +1,6 @@
 """The page in a browser: its slider moves the thresholds and everything follows; it fits a phone and prints."""
 
 import base64
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,34 +10,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-CURE = "the report is tested in Chromium; install it, on Debian by: apt-get install chromium chromium-driver"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1440,900",
-)
-
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.fail(CURE)
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = chromium
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-        yield found
-        found.quit()
+def browser(open_browser) -> Iterator[webdriver.Chrome]:
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Chromium without a screen, for the pictures of the docs (on Debian: apt-get install chromium chromium-driver)."""
+
+import base64
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from selenium import webdriver
+
+HERE = Path(__file__).resolve().parent
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+MOST_BYTES = 300_000
+
+
+@contextmanager
+def opened() -> Iterator[webdriver.Chrome]:
+    with tempfile.TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.binary_location = shutil.which("chromium") or ""
+        browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+        try:
+            yield browser
+        finally:
+            browser.quit()
+
+
+def screen(browser: webdriver.Chrome, width: int, height: int) -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def shot(browser: webdriver.Chrome, selector: str, width: int, height: int) -> bytes:
+    """The page from the top of an element on, as PNG."""
+    top = browser.execute_script("return document.querySelector(arguments[0]).getBoundingClientRect().top", selector)
+    clip = {"x": 0, "y": max(0, top - 12), "width": width, "height": height, "scale": 1}
+    asked = {"captureBeyondViewport": True, "clip": clip}
+    return base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", asked)["data"])
+
+
+def save(name: str, png: bytes) -> None:
+    """In as many colours as fit into MOST_BYTES."""
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    for bits in (8, 6, 5, 4):
+        step = 1 << (8 - bits)
+        coarse = np.minimum((image.astype(np.int32) + step // 2) // step * step, 255).astype(np.uint8)
+        data = cv2.imencode(".png", coarse, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
+        if len(data) <= MOST_BYTES:
+            break
+    (HERE / f"{name}.png").write_bytes(data)
+    print(f"{name}.png {len(data)} bytes, {bits} bits a channel")
