@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,18 @@ class Floor(nn.Module):
         return tuple(self.backbone(image))
 
 
-def bundles(home: Path, prototypes: int, changes: dict[str, str]) -> dict[str, Path]:
-    """A run of one step on the toy product, exported every way; what is in `home` already is used as it is."""
+def bundles(
+    home: Path, prototypes: int, changes: dict[str, str], names: Iterable[str] = EXPORTS
+) -> dict[str, Path]:
+    """A run of one step on the toy product, exported in these ways; what is in `home` already is used as it is."""
     if not (home / "run" / "metrics.json").exists():
         _train(home, prototypes, changes)
-    for name, (format, precision) in EXPORTS.items():
+    for name in names:
+        format, precision = EXPORTS[name]
         if not (home / name).exists():
             workflow.export(home / "run", home / name, format, precision, force=True)
             outline(home / name)
-    return {name: home / name for name in EXPORTS}
+    return {name: home / name for name in names}
 
 
 def _train(home: Path, prototypes: int, changes: dict[str, str]) -> None:
