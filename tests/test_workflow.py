@@ -138,6 +138,21 @@ def test_the_model_is_network_prototypes_and_running_averages(tiny_run):
 # Roles
 
 
+def test_whoever_watches_the_test_images_changes_no_bit(tiny, tiny_product, tmp_path):
+    seen = []
+    settings = tiny | {"training.steps": 12, "training.validate_every": 10}
+    workflow.train(tiny_product, tmp_path / "plain", "quick", settings)
+    figures = workflow.train(
+        tiny_product, tmp_path / "watched", "quick", settings, watch=lambda *found: seen.append(found)
+    )
+    assert [step for step, _ in seen] == [10, 12]
+    assert seen[-1][1].figures == figures
+    assert model(tmp_path / "watched") == model(tmp_path / "plain")
+    watched, plain = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("watched", "plain"))
+    assert watched.keys() == plain.keys()
+    assert all(watched[name] == plain[name] for name in (*FIGURES, "kinds", "map_threshold", "split", "steps"))
+
+
 def test_every_image_has_a_role_and_no_test_image_trains(tiny, tiny_run, tiny_product):
     images = entries(tiny_run, "train", "seen", "calibration", "test", "excluded")
     files = [p for p in tiny_product.rglob("*.png") if "ground_truth" not in p.parts]

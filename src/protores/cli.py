@@ -57,14 +57,26 @@ def demo(out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("dem
 
 
 @app.command()
-def check(data: Data) -> None:
-    """Say what is in a folder, how it is read, and what is wrong with it."""
+def check(
+    data: Data,
+    run: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A first training on DATA: name defects among its good images.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that is found (docs/check.md).")] = False,
+) -> None:
+    """Say what is in a folder, how it is read, and what is wrong with it; exit code 1 where there are errors."""
+    from json import dumps
+
     from protores.data.check import inspect
     from protores.settings import DataSettings
 
     with _progress() as progress:
         findings = inspect(data, DataSettings(), progress=lambda a, b: progress.track("reading images", a, b))
-    _say("\n".join(findings.lines()))
+        if run is not None:
+            from protores.suspects import with_suspects
+
+            findings = with_suspects(findings, run, progress)
+    _say(dumps(findings.to_json(), indent=2) if json else "\n".join(findings.lines()))
     if findings.has_errors:
         raise typer.Exit(1)
 
@@ -138,6 +150,18 @@ def evaluate(
     with _progress() as progress:
         figures = workflow.evaluate(run, data, progress)
     _show(figures)
+
+
+@app.command()
+def reproduce(run: RunFolder) -> None:
+    """Train a run again in a temporary folder, and say whether the same bits come out; exit code 1 where not."""
+    from protores.reproduction import reproduce as reproduce_run
+
+    with _progress("nothing was changed") as progress:
+        reproduction = reproduce_run(run, progress)
+    _say("\n".join(reproduction.lines()))
+    if not reproduction.is_exact:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -63,7 +63,7 @@ def from_json(text: str) -> Settings:
     """Settings as `Settings.model_dump_json()` wrote them. Raises SettingsError where they are not."""
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings are not JSON ({error}); restore the file or train anew") from error
     return _validate(values)
 
@@ -110,7 +110,7 @@ def _validate(values: Any) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = " ".join(".".join(str(part) for part in first["loc"]).split())
         why = first["msg"].removeprefix("Value error, ")
         raise SettingsError(
             f"setting {where or 'values'}: {why}; it was {str(first['input'])[:60]!r}"

@@ -1,15 +1,18 @@
 """One product's images in their roles: what training, preview and evaluation start from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protores.data.added import with_added
+from protores.data.check import findings
+from protores.data.findings import Findings
 from protores.data.image import probe_bit_depth
-from protores.data.layouts import ADDED, recognise
+from protores.data.layouts import ADDED, Survey, survey
 from protores.data.sample import Dataset
+from protores.data.scan import Scan
 from protores.data.splits import Split, make_split
 from protores.data.store import ImageStore
 from protores.progress import Progress
@@ -51,6 +54,7 @@ class Product:
     dataset: Dataset
     store: ImageStore
     split: Split
+    findings: Findings
 
     @property
     def seen_kinds(self) -> set[str]:
@@ -81,23 +85,27 @@ def select(store: ImageStore, indices: NDArray[np.int64]) -> Images:
 
 
 def read_store(
-    dataset: Dataset, settings: DataSettings, skip_bad: bool, progress: Progress, part: str | None = None
-) -> ImageStore:
-    """All images of a data set (or of one part), as these settings say. settings.bit_depth must be known."""
-    samples = [s for s in dataset.samples if part in (None, s.part)]
+    found: Survey, settings: DataSettings, skip_bad: bool, progress: Progress, part: str | None = None
+) -> tuple[ImageStore, Findings]:
+    """All images of a data set (or of one part), as these settings say, and what `protores check` says of them.
+
+    settings.bit_depth must be known. Raises DataError where there are errors among them, after telling all findings.
+    """
     store = ImageStore.build(
-        samples,
+        [s for s in found.dataset.samples if part in (None, s.part)],
         settings.size,
         settings.keep_aspect,
         settings.bit_depth or 16,
         settings.ignore,
         settings.roi,
-        skip_bad=skip_bad,
         progress=lambda done, total: progress.track("reading images", done, total),
     )
-    for skipped in store.skipped:
-        progress.note(f"left out: {skipped.reason}")
-    return store
+    checked = findings(Scan(found, store.records, store.looks, store.skipped, settings, skip_bad))
+    if checked.has_errors:
+        for line in checked.problem_lines():
+            progress.note(line)
+        checked.refuse_errors()
+    return store, checked
 
 
 def open_product(settings: Settings, skip_bad: bool, progress: Progress) -> tuple[Product, Settings]:
@@ -108,11 +116,12 @@ def open_product(settings: Settings, skip_bad: bool, progress: Progress) -> tupl
     """
     if settings.data.root is None:
         raise ValueError("settings.data.root is not set")
-    dataset = recognise(settings.data.root)
-    depth = settings.data.bit_depth or probe_bit_depth([s.path for s in dataset.samples if s.is_good])
+    found = survey(settings.data.root)
+    depth = settings.data.bit_depth or probe_bit_depth([s.path for s in found.dataset.samples if s.is_good])
     data = settings.data.model_copy(update={"bit_depth": depth})
     settings = settings.model_copy(update={"data": data})
-    dataset = with_added(dataset, settings.data.add)
-    store = read_store(dataset, settings.data, skip_bad, progress)
+    found = replace(found, dataset=with_added(found.dataset, settings.data.add))
+    store, checked = read_store(found, settings.data, skip_bad, progress)
+    dataset = found.dataset
     split = make_split(store.records, dataset.has_test, settings.split, settings.seed, dataset.root)
-    return Product(dataset, store, split), settings
+    return Product(dataset, store, split, checked), settings

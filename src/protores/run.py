@@ -1,5 +1,6 @@
 """A run's folder: what is in it, written whole or not at all, and no pickle anywhere."""
 
+import hashlib
 import json
 import platform
 import sys
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from protores import presets
 from protores.bundle.contract import Decision, sha256_of
+from protores.data.folders import images_in
 from protores.data.image import read_mask
 from protores.data.splits import Split
 from protores.errors import RunError
@@ -100,10 +102,7 @@ class Run:
         return Split.from_json(self._read(self.split))
 
     def read_metrics(self) -> dict[str, Any]:
-        try:
-            return json.loads(self._read(self.metrics))
-        except json.JSONDecodeError as error:
-            raise RunError(f"{self.metrics} is not JSON; restore the file or train anew") from error
+        return self._read_json(self.metrics)
 
     def read_decision(self, settings: Settings) -> tuple[Decision, Mask, Mask]:
         """What is decided by, with the ignore and region-of-interest masks (uint8 {0, 1} of any size, or None).
@@ -129,8 +128,8 @@ class Run:
         return {
             "split": {"images": split.counts, "notes": list(split.notes), "sha256": split.hash},
             "training": trained,
-            "machine": json.loads(self._read(self.environment)),
-            "settings": json.loads(self._read(self.settings)),
+            "machine": self._read_json(self.environment),
+            "settings": self._read_json(self.settings),
             "files": {path.name: sha256_of(path) for path in (self.model, self.split, self.settings)},
         }
 
@@ -152,7 +151,7 @@ class Run:
         except (SafetensorError, OSError) as error:
             raise RunError(f"{self.model} cannot be read; restore the file or train anew") from error
         prototypes, images = (
-            state.get(f"residuals.prototypes.{name}_0", torch.zeros(0)).shape[0] for name in ("maps", "clusters")
+            state.get(f"residuals.prototypes.{name}_0", torch.zeros(0)).numel() for name in ("norms", "clusters")
         )
         try:
             network = build_network(settings.model, settings.data.size, images, prototypes, weights="random")
@@ -168,10 +167,21 @@ class Run:
             raise RunError(
                 f"{self.path} is no run ({path.name} is missing); pass the folder that train wrote"
             ) from error
+        except UnicodeDecodeError as error:
+            raise RunError(f"{path} is no text; restore the file or train anew") from error
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            content = json.loads(self._read(path))
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{path} is not JSON; restore the file or train anew") from error
+        if not isinstance(content, dict):
+            raise RunError(f"{path} holds no JSON object; restore the file or train anew")
+        return content
 
 
 def environment(settings: Settings) -> dict[str, Any]:
-    """What a run depends on besides its settings: machine, versions, precision and threads."""
+    """What a run depends on besides settings and images: machine, versions, precision, threads, and other files."""
     return {
         "command": sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]],
         "python": platform.python_version(),
@@ -182,4 +192,18 @@ def environment(settings: Settings) -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "precision": "bf16" if use_bf16(settings.training) else "f32",
         "versions": installed_versions(LIBRARIES),
+        "files": {
+            "weights": _digest(Path(settings.model.weights)),
+            "textures": None if settings.synthesis.textures is None else _digest(settings.synthesis.textures),
+        },
     }
+
+
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file, or over the names and sizes of the images in a folder; None for what is neither."""
+    if path.is_file():
+        return sha256_of(path)
+    if not path.is_dir():
+        return None
+    names = [f"{image.relative_to(path).as_posix()} {image.stat().st_size}" for image in images_in(path, deep=True)]
+    return hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()

@@ -37,9 +37,9 @@ class DataSettings(Section):
 class SplitSettings(Section):
     """Which image plays which role."""
 
-    seen: int | None = Field(None, ge=0)
+    seen: Annotated[int, Field(ge=0)] | Literal["all"] | None = None
     """Defect images that training may see, spread over the kinds; they leave the test set. None: 10, or half of
-    those there are where that is less."""
+    those there are where that is less; all: those of a layout whose training part has some (DAGM, KolektorSDD2)."""
     seen_kinds: tuple[str, ...] | None = None
     """Kinds the seen ones are drawn from, the others stay unseen; None: all kinds."""
     calibration: float = Field(0.1, ge=0.0, lt=1.0)
@@ -71,6 +71,9 @@ class SynthesisSettings(Section):
 
     textures: Path | None = None
     """Folder of images that fill simulated anomalies; None: drawn textures and the good images alone."""
+    foreground: Literal["auto", "object", "texture"] = "auto"
+    """Anomalies keep to the product on its background (object) or may lie anywhere (texture); auto: found from the
+    good images."""
     kinds: dict[Literal["perlin", "scar", "cutpaste", "warp", "light"], NonNegative] = {
         "perlin": 0.6,
         "scar": 0.1,
@@ -186,18 +189,22 @@ class ModelSettings(Section):
     and memory for nearly the same choice."""
     leave_one_out: bool = True
     """In training, take an image's own share out of its prototype, as it will be for images never seen."""
-    residual: Literal["log", "squared"] = "log"
-    """Squared differences as they are, or log(1 + difference / its mean over normal images)."""
+    residual: Literal["log", "squared", "none"] = "log"
+    """Squared differences as they are, or log(1 + difference / its mean over normal images); none: the features
+    themselves in their place, for a network of the same size without prototypes."""
     widths: tuple[int, int, int] | None = (32, 64, 64)
     """Channels per scale that 1x1 convolutions reduce features and residuals to; None: not reduced."""
+    fusion: Literal["exchange", "separate"] = "exchange"
+    """Every scale gets the sum of all scales, or each a convolution of its own and nothing of the others."""
     attention_blocks: tuple[int, int, int] = (0, 1, 1)
     """Multi-size attention blocks in a row, fine to coarse."""
     token_grids: tuple[int, ...] = (4, 8)
     """Patches per side in each head of the attention; 1 is a head without attention."""
     feed_forward: float = Field(1.0, ge=0.0)
     """Hidden channels behind attention as a multiple of its own; 0: no feed-forward."""
-    bottom: Literal["conv", "layer4"] = "conv"
-    """What feeds the decoder's deepest level: a convolution of the coarsest map, or the backbone's trained layer 4."""
+    bottom: Literal["conv", "layer4", "layer4_frozen"] = "conv"
+    """What feeds the decoder's deepest level: a convolution of the coarsest map, or the backbone's layer 4, trained or
+    as it is."""
     decoder_widths: tuple[int, int, int] = (32, 64, 64)
     """Channels of the decoder's stages, fine to coarse."""
     detail: int = Field(16, ge=0)

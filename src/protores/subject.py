@@ -80,7 +80,7 @@ class Subject:
 
 
 def _of_bundle(path: Path, contract: Contract, inspector: Inspector) -> Subject:
-    uses = Uses({}) if contract.images is None else Uses.from_json((path / contract.images).read_text("utf-8"))
+    uses = Uses({}) if contract.images is None else Uses.from_json((path / contract.images).read_bytes())
     return Subject(
         path,
         product=contract.product,

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import torch
 from protores import presets, toy
 from protores.bundle.contract import Contract
 from protores.bundle.export import Format, Precision, Trained, check_request, export_bundle
-from protores.data.check import Findings, inspect
-from protores.data.layouts import TEST, recognise
+from protores.data.check import inspect
+from protores.data.findings import Findings
+from protores.data.layouts import TEST, survey
 from protores.data.splits import Split, refuse_trained
 from protores.errors import RunError, SettingsError, SplitError
 from protores.files import write_json, writing
@@ -35,6 +36,7 @@ from protores.training.loader import Batches
 
 SILENT = Progress()
 Overrides = Mapping[str, Any]
+Watch = Callable[[int, Judgement], None]
 
 
 def check(data: Path, settings: DataSettings | None = None, progress: Progress = SILENT) -> Findings:
@@ -53,6 +55,8 @@ def preview(
     """Writes a contact sheet: images, foreground, simulated and extended anomalies with mask contours."""
     product, settings = open_product(_asked(data, preset, overrides or {}), skip_bad, progress)
     with writing(out):
+    for line in product.findings.problem_lines():
+        progress.note(line)
         pictures.save(out, pictures.preview(product, _synthesizer(product, settings), settings.seed))
     return out
 
@@ -65,18 +69,22 @@ def train(
     resume: bool = False,
     skip_bad: bool = False,
     progress: Progress = SILENT,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Trains on a folder of images and writes a run: settings, split, model, history, metrics, pictures.
 
     overrides: dotted keys of settings. resume: goes on with an interrupted run in `out`; a finished one is
-    judged again. Raises a ProtoresError for any input that cannot be used, before anything is written.
+    judged again. watch: for benchmarks that also quote the best epoch on the test set, as others do: it is told the
+    step and the test images' judgement every training.validate_every steps and at the end; nothing that training
+    does, writes or returns depends on it. Raises a ProtoresError for any input that cannot be used, before anything is
+    written.
     """
     began = time.monotonic()
     run = Run(out)
     settings = _settings(run, data, preset, overrides or {}, resume)
     check_size(settings.data.size)
     product, settings = open_product(settings, skip_bad, progress)
-    for note in product.split.notes:
+    for note in (*product.findings.problem_lines(), *product.split.notes):
         progress.note(note)
     if resume and run.split.exists() and run.read_split().hash != product.split.hash:
         changed = f"the images in {_folders(settings)} are not the ones {out} was begun with"
@@ -97,7 +105,7 @@ def train(
         run.create(settings, product.split)
         pictures.save(run.path / "preview.png", pictures.preview(product, synthesizer, settings.seed))
         calibration = calibration_images(product, synthesizer, settings.seed)
-        outcome = _fit(run, network, product, synthesizer, calibration, settings, progress, began)
+        outcome = _fit(run, network, product, synthesizer, calibration, settings, progress, began, watch)
         run.save_network(network)
         trained = run.load_network(settings).to(device())
         threshold = pick_threshold(trained, calibration, settings) if calibration else None
@@ -126,11 +134,12 @@ def evaluate(out: Path, data: Path | None = None, progress: Progress = SILENT) -
     network = run.load_network(settings).to(device())
     prepare_torch(settings.training, settings.seed)
     if data is not None and data.resolve() != settings.data.root:
-        dataset = recognise(data)
-        store = read_store(dataset, settings.data, False, progress, part=TEST if dataset.has_test else None)
+        found = survey(data)
+        part = TEST if found.dataset.has_test else None
+        store, _ = read_store(found, settings.data, False, progress, part)
         refuse_trained(split, store.records)
         return judge(network, select(store, np.arange(len(store))), settings, split.seen_kinds, progress).figures
-    product = _reopen(settings, split, "name a folder to judge with --data", progress)
+    product = reopen(settings, split, "name a folder to judge with --data", progress)
     judgement = judge(network, product.role(TEST), settings, product.seen_kinds, progress)
     with writing(out):
         _write_judgement(run, judgement, run.read_metrics() | judgement.figures.to_dict())
@@ -156,7 +165,7 @@ def export(
     settings, split = run.read_settings(), run.read_split()
     network = run.load_network(settings)
     prepare_torch(settings.training, settings.seed)
-    product = _reopen(settings, split, "restore them, or train anew", progress)
+    product = reopen(settings, split, "restore them, or train anew", progress)
     calibration = calibration_images(product, _synthesizer(product, settings), settings.seed)
     trained = Trained(network, settings, split, product, calibration, *run.read_decision(settings))
     with writing(into):
@@ -204,7 +213,7 @@ def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: b
     return kept
 
 
-def _reopen(settings: Settings, split: Split, cure: str, progress: Progress) -> Product:
+def reopen(settings: Settings, split: Split, cure: str, progress: Progress) -> Product:
     """A run's product again. Raises RunError where its images are not any more what they were in training."""
     product, _ = open_product(settings, True, progress)
     if product.split.hash != split.hash:
@@ -234,6 +243,7 @@ def _fit(
     settings: Settings,
     progress: Progress,
     began: float,
+    watch: Watch | None,
 ) -> Outcome:
     """Prototypes, then the training; leaves the averaged weights in the network."""
     good, seen = product.role("train"), product.role("seen")
@@ -266,6 +276,11 @@ def _fit(
         network.train()
         return figures
 
+    def look(step: int) -> None:
+        if watch is not None:
+            watch(step, judge(network, product.role(TEST), settings, product.seen_kinds))
+            network.train()
+
     seconds = None
     if settings.training.minutes is not None:
         judging = JUDGING * per_image * len(product.role(TEST))
@@ -281,6 +296,7 @@ def _fit(
         validate=validate,
         progress=progress,
         seconds=seconds,
+        watch=look,
     )
 
 

@@ -14,9 +14,12 @@ QUICK = load("quick").model
 
 
 CELLS = load("quick", {"model.match_cells": 2}).model
+ABLATED = load(
+    "quick", {"model.residual": "none", "model.fusion": "separate", "model.bottom": "layer4_frozen"}
+).model
 
 
-@pytest.fixture(params=[QUICK, PAPER, CELLS], ids=["quick", "paper", "cells"])
+@pytest.fixture(params=[QUICK, PAPER, CELLS, ABLATED], ids=["quick", "paper", "cells", "ablated"])
 def network(request):
     """Random weights and statistics, prototypes of random images; K-means found fewer of them than it was asked for."""
     torch.manual_seed(0)

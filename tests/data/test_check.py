@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from protores.data.check import Count, Problem, inspect
+from protores.data.check import inspect
+from protores.data.findings import RULES, SHOWN, Count, Problem
 from protores.errors import DataError
 from protores.settings import DataSettings
 
@@ -39,7 +41,7 @@ def test_every_error_is_listed_with_file_and_cure(mvtec: Path, draw: Draw):
     write(mvtec / "ground_truth/dent/001_mask.png", np.zeros((12, 32), np.uint8))
     (mvtec / "test/scratch/002.png").unlink()
     found = problems(mvtec, "error")
-    assert [(p.path.name, p.message.split(":")[0]) for p in found if p.path] == [
+    assert [(p.paths[0].name, p.message.split(":")[0]) for p in found] == [
         (
             "001_mask.png",
             f"this mask is 32 x 12 pixels but its image {mvtec / 'test/dent/001.png'} is 32 x 24",
@@ -48,6 +50,7 @@ def test_every_error_is_listed_with_file_and_cure(mvtec: Path, draw: Draw):
         ("002_mask.png", "a mask without its image"),
     ]
     assert all(problem.cure for problem in found)
+    assert [problem.rule for problem in found] == ["mask-size", "truncated", "mask-orphan"]
 
 
 @pytest.mark.parametrize("name", ["ignore", "roi"])
@@ -57,34 +60,12 @@ def test_an_unreadable_mask_of_what_counts_is_an_error(mvtec: Path, name: str):
     assert "check the path" in found[0].cure
 
 
-def test_doubtful_masks_are_warnings(mvtec: Path):
-    (mvtec / "ground_truth/dent/000_mask.png").unlink()
-    write(mvtec / "ground_truth/dent/001_mask.png", np.zeros((24, 32), np.uint8))
-    write(mvtec / "ground_truth/scratch/002_mask.png", np.full((24, 32), 255, np.uint8))
-    found = {p.message: p.path for p in problems(mvtec, "warning") if p.path}
-    assert found == {
-        "no mask for 1 images (000.png)": mvtec / "test/dent/000.png",
-        "nothing is outlined in 1 images (001.png)": mvtec / "ground_truth/dent/001_mask.png",
-        "more than half is defect in 1 images (002.png)": mvtec / "ground_truth/scratch/002_mask.png",
-    }
-
-
-def test_copies_across_parts_and_kinds(mvtec: Path):
-    image = (mvtec / "train/good/005.png").read_bytes()
-    (mvtec / "test/good/001.png").write_bytes(image)
-    (mvtec / "test/dent/001.png").write_bytes(image)
-    messages = [str(problem) for problem in inspect(mvtec, DataSettings()).problems]
-    assert any("the same pixels are dent here and good in" in message for message in messages)
-    assert any("are in train and in test with the same pixels" in message for message in messages)
-    assert any("2 images are exact copies of others" in message for message in messages)
-
-
 def test_sizes_depths_and_colours_that_differ(tmp_path: Path):
     rng = np.random.default_rng(0)
     for i in range(20):
         write(tmp_path / f"good/{i:02}.png", rng.integers(0, 256, (20, 30), dtype=np.uint8))
     assert [p.message for p in problems(tmp_path, "warning")] == []
-    assert [p.message for p in problems(tmp_path, "note")] == ["no defect images"]
+    assert [p.rule for p in problems(tmp_path, "note")] == ["no-defects"]
     write(tmp_path / "good/20.png", rng.integers(0, 256, (40, 30, 3), dtype=np.uint8))
     write(tmp_path / "good/21.png", rng.integers(0, 4096, (20, 30), dtype=np.uint16))
     found = inspect(tmp_path, DataSettings())
@@ -102,8 +83,54 @@ def test_sizes_depths_and_colours_that_differ(tmp_path: Path):
 
 def test_few_good_images(mvtec: Path):
     assert [p.message for p in problems(mvtec, "warning")] == ["only 12 good images to train from"]
+    assert [p.message for p in problems(mvtec, "note")] == ["only 3 good images to test on"]
 
 
 def test_what_is_no_data_set_raises(tmp_path: Path):
     with pytest.raises(DataError, match="there are no images"):
         inspect(tmp_path, DataSettings())
+
+
+def test_every_problem_is_under_a_rule_of_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "check.md").read_text()
+    for name, rule in RULES.items():
+        assert f"| `{name}` | {rule.severity} |" in text
+    assert text.count("\n| `") == len(RULES)
+
+
+def test_json_has_all_and_text_the_first_few(mvtec: Path, draw: Draw):
+    for i in range(SHOWN + 3):
+        draw(mvtec / "train/good" / f"{i}.png").write_bytes(b"")
+    found = inspect(mvtec, DataSettings())
+    content = json.loads(json.dumps(found.to_json()))
+    assert set(content) == {
+        "version", "root", "layout", "has_test", "counts", "sizes", "bits", "channels", "bit_depth", "notes",
+        "problems",
+    }  # fmt: skip
+    assert content["version"] == 1
+    assert content["problems"][0] == {
+        "rule": "empty-file",
+        "severity": "error",
+        "paths": ["train/good/0.png"],
+        "message": "the file is empty",
+        "cure": RULES["empty-file"].cure,
+    }
+    assert sum(p["rule"] == "empty-file" for p in content["problems"]) == SHOWN + 3
+    lines = list(found.problem_lines())
+    assert sum("the file is empty" in line for line in lines) == SHOWN
+    assert any("3 more of the same (empty-file); `protores check --json` has all" in line for line in lines)
+
+
+def test_errors_are_refused_in_one_line_with_their_number(mvtec: Path, draw: Draw):
+    inspect(mvtec, DataSettings()).refuse_errors()
+    for i in range(3):
+        draw(mvtec / "train/good" / f"{i}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"0.png: the file is empty \(and 2 more errors, which .*\); copy it again"):
+        inspect(mvtec, DataSettings()).refuse_errors()
+
+
+def test_the_worst_comes_first(mvtec: Path, draw: Draw):
+    draw(mvtec / "train/good/x.png").write_bytes(b"")
+    severities = [problem.severity for problem in inspect(mvtec, DataSettings()).problems]
+    assert severities == sorted(severities, key=["error", "warning", "note"].index)
+    assert set(severities) == {"error", "warning", "note"}

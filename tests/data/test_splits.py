@@ -215,6 +215,12 @@ def test_seen_by_default_are_ten_or_half_of_what_there_is():
     assert seen(30, 5) == 0
 
 
+def test_all_that_a_training_part_has_can_be_seen():
+    found = records(30, 5, {"dent": 24, "stain": 3}, dent=4)
+    split = make_split(found, True, SplitSettings(seen="all", calibration=0.0), 0, ROOT)
+    assert count(split) == {"train": 30, "seen": 27, "calibration": 0, "test": 9, "excluded": 0}
+
+
 def test_json_round_trip_and_a_changed_file_is_refused():
     split = make_split(records(30, 5, dent=10), True, SplitSettings(seen=5), 0, ROOT)
     text = split.to_json()

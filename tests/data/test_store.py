@@ -109,16 +109,14 @@ def test_record_says_how_the_file_is_stored(tmp_path: Path):
     assert (record.height, record.width, record.bits, record.channels) == (20, 30, 16, 4)
 
 
-def test_a_truncated_image_among_200_is_named_and_left_out_only_on_request(tmp_path: Path, draw: Draw):
+def test_a_truncated_image_among_200_is_named_and_left_out(tmp_path: Path, draw: Draw):
     samples = [Sample(draw(tmp_path / f"{i:03}.png"), "good", "train") for i in range(200)]
     broken = samples[123].path
     broken.write_bytes(broken.read_bytes()[:300])
+    store = ImageStore.build(samples, (8, 8), True, 16)
+    assert [skipped.sample for skipped in store.skipped] == [samples[123]]
     with pytest.raises(UnreadableImage, match="123.png: cut off.*--skip-bad"):
-        ImageStore.build(samples, (8, 8), True, 16)
-    store = ImageStore.build(samples, (8, 8), True, 16, skip_bad=True)
-    assert [(skipped.sample, "cut off" in skipped.reason) for skipped in store.skipped] == [
-        (samples[123], True)
-    ]
+        raise store.skipped[0].error
     whole = samples[:123] + samples[124:]
     assert [record.sample for record in store.records] == whole
     assert store.valid is not None
@@ -132,17 +130,19 @@ def test_an_unreadable_mask_counts_as_an_unreadable_image(mvtec: Path):
     mask = mvtec / "ground_truth/dent/001_mask.png"
     mask.write_bytes(b"")
     samples = recognise(mvtec).samples
-    with pytest.raises(UnreadableImage, match="001_mask.png: the file is empty"):
-        ImageStore.build(samples, (8, 8), False, 16)
-    store = ImageStore.build(samples, (8, 8), False, 16, skip_bad=True)
-    assert [skipped.sample.path.name for skipped in store.skipped] == ["001.png"]
+    (skipped,) = ImageStore.build(samples, (8, 8), False, 16).skipped
+    assert skipped.sample.path.name == "001.png"
+    assert isinstance(skipped.error, UnreadableImage)
+    assert "001_mask.png: the file is empty" in str(skipped.error)
 
 
-def test_a_mask_of_another_size_names_both_and_cannot_be_skipped(mvtec: Path):
+def test_a_mask_of_another_size_names_both(mvtec: Path):
     mask = encode(mvtec / "ground_truth/dent/001_mask.png", np.zeros((12, 32), np.uint8))
     message = rf"{mask.name}: this mask is 32 x 12 pixels but its image .*dent.001.png is 32 x 24; export"
+    (skipped,) = ImageStore.build(recognise(mvtec).samples, (8, 8), False, 16).skipped
+    assert not isinstance(skipped.error, UnreadableImage)
     with pytest.raises(DataError, match=message):
-        ImageStore.build(recognise(mvtec).samples, (8, 8), False, 16, skip_bad=True)
+        raise skipped.error
 
 
 def test_parallel_keeps_order_and_raises_the_first_error():

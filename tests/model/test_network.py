@@ -93,10 +93,45 @@ def test_batch_of_one_equals_its_place_in_a_batch():
     torch.testing.assert_close(together[1:2], alone, rtol=1e-3, atol=1e-4)
 
 
+def trained_numbers(net) -> int:
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+
+def test_without_residuals_the_network_is_as_large_and_prototypes_count_for_nothing():
+    net, whole = network(residual="none").eval(), network()
+    assert trained_numbers(net) == trained_numbers(whole)
+    image = torch.rand(1, 3, 64, 64)
+    features = net.backbone(image)
+    assert all(torch.equal(a, b) for a, b in zip(net.residuals(features), features, strict=True))
+    before = net(image)
+    for s in range(3):
+        getattr(net.residuals.prototypes, f"maps_{s}").add_(1.0)
+    assert torch.equal(before, net(image))
+
+
+def test_separate_scales_hear_nothing_of_each_other_and_are_no_smaller():
+    net, whole = network(fusion="separate").eval(), network()
+    assert trained_numbers(net) >= trained_numbers(whole)
+    maps = [torch.rand(1, w, 16 >> s, 16 >> s) for s, w in enumerate((32, 64, 64))]
+    changed = [maps[0], maps[1] + 1, maps[2]]
+    same = [torch.equal(a, b) for a, b in zip(net.feature_fusion(maps), net.feature_fusion(changed), strict=True)]
+    assert same == [True, False, True]
+    mixed = whole.eval().feature_fusion
+    assert not any(torch.equal(a, b) for a, b in zip(mixed(maps), mixed(changed), strict=True))
+
+
+def test_a_frozen_layer_4_neither_trains_nor_moves():
+    net = network(bottom="layer4_frozen").train()
+    kept = {name: tensor.clone() for name, tensor in net.bottom.state_dict().items()}
+    net(torch.rand(2, 3, 64, 64)).square().mean().backward()
+    assert all(p.grad is None and not p.requires_grad for p in net.bottom.parameters())
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in net.bottom.state_dict().items())
+    assert any(p.requires_grad for p in network(bottom="layer4").bottom.parameters())
+
+
 def test_standard_is_lean():
     def trained(preset):
         settings = load(preset, {"model.weights": "random"})
-        net = build_network(settings.model, (256, 256), 10, 1)
-        return sum(p.numel() for p in net.parameters() if p.requires_grad)
+        return trained_numbers(build_network(settings.model, (256, 256), 10, 1))
 
     assert trained("standard") < trained("paper") / 10

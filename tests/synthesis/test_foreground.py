@@ -46,6 +46,16 @@ def test_an_empty_picture_of_an_object_falls_back_to_everywhere(nuts: tuple[np.n
     assert foreground(np.full_like(nuts[0][0], 30)).all()
 
 
+def test_what_the_user_knows_counts_for_more(objects: tuple[np.ndarray, np.ndarray], textures: np.ndarray) -> None:
+    images, _ = objects
+    whole = Foreground.fit(images, "texture")
+    assert not whole.is_object
+    assert whole(images[0]).all()
+    assert Foreground.fit(images, "object") == Foreground.fit(images)
+    assert Foreground.fit(textures, "object").is_object
+    assert Foreground.fit(textures, "object")(textures[0]).any()
+
+
 def test_one_flat_image_is_a_texture() -> None:
     assert not Foreground.fit(np.full((1, 64, 48, 3), 200, np.uint8)).is_object
 

@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ class Bench:
         self.features = extract_features(self.network.backbone, self.good, False, folder)
         self.network.residuals.prototypes.fit(self.features, 0)
 
-    def fit(self, seconds: float | None = None) -> Outcome:
+    def fit(self, seconds: float | None = None, watch: Callable[[int], None] = lambda step: None) -> Outcome:
         return fit(
             self.network,
             self.batches,
@@ -62,6 +63,7 @@ class Bench:
             validate=self._validate,
             progress=Progress(),
             seconds=seconds,
+            watch=watch,
         )
 
     def _validate(self) -> dict[str, float | None]:
@@ -108,6 +110,15 @@ def test_history_has_a_row_every_ten_steps_and_one_at_the_end(whole):
     assert [row["step"] for row in whole.rows()] == ["10", "12"]
     assert all(float(row["loss"]) > 0 for row in whole.rows())
     assert float(whole.rows()[-1]["calibration_pro"]) == 0.5
+
+
+def test_whoever_watches_sees_averaged_weights_and_changes_nothing(whole, tmp_path):
+    bench, seen = Bench(tmp_path), []
+    bench.fit(watch=lambda step: seen.append((step, bench.state())))
+    assert [step for step, _ in seen] == [10, 12]
+    averaged = {name for name, _ in bench.network.named_parameters()}
+    assert all(torch.equal(seen[-1][1][name], bench.state()[name]) for name in averaged)
+    assert same(bench.state(), whole.state())
 
 
 def test_the_backbone_and_the_prototypes_stay_as_they_were(whole, tmp_path):

@@ -26,6 +26,17 @@ def test_time_wins_where_it_is_tighter(monkeypatch):
     assert schedule.progress(5) == 1
 
 
+def test_paused_time_does_not_count(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    schedule = Schedule(SETTINGS, seconds=10.0)
+    now = 2.0
+    with schedule.paused():
+        now = 7.0
+    assert schedule.elapsed == pytest.approx(2.0)
+    assert schedule.progress(5) == pytest.approx(0.2)
+
+
 def test_learning_rate_rises_to_its_peak_and_falls_to_a_hundredth():
     schedule = Schedule(SETTINGS)
     rates = [schedule.learning_rate(step) for step in range(101)]

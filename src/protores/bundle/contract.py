@@ -7,11 +7,12 @@ No torch here: the runtime, the decision and the report read bundles through thi
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from protores.errors import BundleError
 from protores.files import write_json
@@ -21,8 +22,17 @@ FORMAT, VERSION = "protores-bundle", 1
 SCORE_RULE = "mean of the highest share of pixels"
 RESIZE_RULE = "area where an axis shrinks, bilinear where it grows"
 
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=100)]
-GoldenName = Annotated[str, Field(pattern=r"^golden/[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=100)]
+
+def _no_device(name: str) -> str:
+    """Windows opens a device for such a name, whatever its ending and folder."""
+    if re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name.rpartition("/")[2], re.IGNORECASE):
+        raise ValueError(f"{name} is a device on Windows; give the file another name")
+    return name
+
+
+_WORD = r"[A-Za-z0-9_-]+(\.+[A-Za-z0-9_-]+)*"
+FileName = Annotated[str, Field(pattern=f"^{_WORD}$", max_length=100), AfterValidator(_no_device)]
+GoldenName = Annotated[str, Field(pattern=f"^golden/{_WORD}$", max_length=100), AfterValidator(_no_device)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Size = tuple[Annotated[int, Field(ge=1, le=65536)], Annotated[int, Field(ge=1, le=65536)]]

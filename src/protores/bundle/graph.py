@@ -159,7 +159,7 @@ def deployed(network: PRN, centred: bool = True) -> Deployed:
     if small != size:
         copied.decoder = MatrixDecoder(copied.decoder, small, size)
     copied.residuals.prototypes = StoredPrototypes(copied.residuals.prototypes, centred)
-    if copied.residuals.log:
+    if copied.residuals.form == "log":
         copied.residuals = LogResiduals(copied.residuals)
     return Deployed(copied, size).eval().requires_grad_(False)
 

@@ -7,13 +7,13 @@ Only numpy, OpenCV and tifffile: the runtime reads its images with the same func
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from protores.data.container import JPEG, PNG, TIFF, Damaged, examine, upright
+from protores.data.container import PNG, TIFF, Damaged, Header, examine, upright
 from protores.errors import UnreadableImage
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
@@ -30,10 +30,12 @@ class Decoded:
     """An image as stored: upright, alpha composited on black, all bits kept.
 
     pixels is H x W (gray) or H x W x 3 (RGB), uint8 or uint16; channels counts those in the file (1 to 4).
+    header: how the file stores it.
     """
 
     pixels: np.ndarray
     channels: int
+    header: Header = Header()
 
 
 def decode_image(data: bytes, path: Path | str) -> Decoded:
@@ -42,10 +44,10 @@ def decode_image(data: bytes, path: Path | str) -> Decoded:
     Raises UnreadableImage where they are empty, cut off, no image, or neither 8- nor 16-bit integers.
     """
     try:
-        pixels = _decode(data)
+        pixels, header = _decode(data)
     except Damaged as error:
         raise UnreadableImage(f"{path}: {error}; {_CURE}") from error
-    return compose(pixels, path)
+    return replace(compose(pixels, path), header=header)
 
 
 def compose(pixels: np.ndarray, name: Path | str) -> Decoded:
@@ -117,22 +119,42 @@ def probe_bit_depth(paths: Sequence[Path]) -> int:
     return next(bits for bits in BIT_DEPTHS if brightest < 2**bits)
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Read a mask file as uint8 H x W, 1 = defect.
+@dataclass(frozen=True)
+class Mask:
+    """A mask as it was read. pixels: uint8 H x W, 1 = defect.
+
+    values: how many different values its file holds. doubtful: how many pixels lie between a tenth and nine tenths of
+    the brightest possible value, where a half decides.
+    """
+
+    pixels: np.ndarray
+    values: int
+    doubtful: int
+    header: Header
+
+
+def decode_mask(data: bytes, path: Path | str) -> Mask:
+    """Decode the bytes of the mask file at path (used in messages only).
 
     A pixel's value is its brightest channel. A lossless file with few values (up to 8, or 0 to k without a
     gap: a label map) counts every non-zero pixel. One with more values (smoothed outlines), or a JPEG (whose
     compression leaves noise around the outline), counts those from half of the brightest possible value up.
     Raises UnreadableImage.
     """
-    data = read_bytes(path)
-    pixels = decode_image(data, path).pixels
-    values = pixels if pixels.ndim == 2 else pixels.max(axis=2)
-    found = np.unique(values)
+    decoded = decode_image(data, path)
+    values = decoded.pixels if decoded.pixels.ndim == 2 else decoded.pixels.max(axis=2)
+    found, counts = np.unique(values, return_counts=True)
     is_label_map = len(found) <= _LABEL_VALUES or (found[-1] < 128 and found[-1] == len(found) - 1)
-    if is_label_map and not data.startswith(JPEG):
-        return (values > 0).astype(np.uint8)
-    return (values > np.iinfo(values.dtype).max // 2).astype(np.uint8)
+    if is_label_map and decoded.header.format != "JPEG":
+        return Mask((values > 0).astype(np.uint8), len(found), 0, decoded.header)
+    full = np.iinfo(values.dtype).max
+    doubtful = int(counts[(found > 0.1 * full) & (found < 0.9 * full)].sum())
+    return Mask((values > full // 2).astype(np.uint8), len(found), doubtful, decoded.header)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a mask file as uint8 H x W, 1 = defect; see decode_mask. Raises UnreadableImage."""
+    return decode_mask(read_bytes(path), path).pixels
 
 
 def fit_box(shape: tuple[int, ...], size: tuple[int, int], keep_aspect: bool) -> tuple[int, int, int, int]:
@@ -249,9 +271,9 @@ def _resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image
 
 
-def _decode(data: bytes) -> np.ndarray:
+def _decode(data: bytes) -> tuple[np.ndarray, Header]:
     """Bytes to H x W (x C), channels in RGB(A) order, upright; raises Damaged."""
-    orientation = examine(data)
+    header = examine(data)
     if data.startswith(TIFF):
         from protores.data.tiff import decode_tiff  # 0.2 s to import, and few need it
 
@@ -266,7 +288,7 @@ def _decode(data: bytes) -> np.ndarray:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     elif pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
-    return upright(pixels, orientation)
+    return upright(pixels, header.orientation), header
 
 
 def _on_black(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -91,7 +91,10 @@ class Split:
             content = json.loads(text)
             split = cls(tuple(Entry(**image) for image in content["images"]), tuple(content["notes"]))
             written = content["hash"]
-        except (ValueError, TypeError, KeyError) as error:
+            texts = (*split.notes, *(text for entry in split.entries for text in asdict(entry).values()))
+            if not all(isinstance(text, str) for text in texts) or any(e.role not in ROLES for e in split.entries):
+                raise ValueError("texts and roles are expected")
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise SplitError("this is not a split.json; train again, or restore the file") from error
         if written != split.hash:
             raise SplitError("split.json was changed after training; restore the file, or train again")
@@ -105,7 +108,8 @@ def make_split(
 
     With has_test, test images are the layout's, less the seen and all exact copies (same pixels) of images
     that train or calibrate. Without, settings.test of the good images and all unseen defects are. Copies of a
-    good image share its role. settings.seen of None is USUAL_SEEN, or half of what there is if that is less.
+    good image share its role. settings.seen of None is USUAL_SEEN, or half of what there is if that is less; "all" is
+    all there are.
     Seen defects need a mask that is not empty; they come from the layout's train part where that has defects (DAGM,
     KolektorSDD2: its other defects are then excluded). N seen are
     N different images, as many of each kind as can be; calibration takes its share out of these N.
@@ -185,6 +189,8 @@ class _Draw:
         wanted = self.settings.seen
         if wanted is None:
             wanted = min(USUAL_SEEN, there_are // 2)
+        if wanted == "all":
+            wanted = there_are
         if wanted > there_are:
             raise SplitError(self._too_many(by_kind, there_are))
         if wanted == 0:

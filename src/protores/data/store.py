@@ -16,6 +16,7 @@ import numpy as np
 
 from protores.data.image import (
     decode_image,
+    decode_mask,
     read_bytes,
     read_mask,
     resize_image,
@@ -23,8 +24,9 @@ from protores.data.image import (
     to_rgb,
     valid_pixels,
 )
+from protores.data.look import Look, look_at
 from protores.data.sample import Sample
-from protores.errors import DataError, UnreadableImage
+from protores.errors import DataError
 
 Progress = Callable[[int, int], None]
 _Item = TypeVar("_Item")
@@ -55,16 +57,17 @@ class Loaded:
     """One sample in its original size: uint8 RGB H x W x 3, and its mask (uint8 {0, 1}) if it has one."""
 
     record: Record
+    look: Look
     image: np.ndarray
     mask: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A sample that was left out since it cannot be read, and why."""
+    """A sample that cannot be used, and why: UnreadableImage, or DataError for a mask of another size."""
 
     sample: Sample
-    reason: str
+    error: DataError
 
 
 def load(sample: Sample, bit_depth: int) -> Loaded:
@@ -72,11 +75,12 @@ def load(sample: Sample, bit_depth: int) -> Loaded:
     data = read_bytes(sample.path)
     decoded = decode_image(data, sample.path)
     height, width = decoded.pixels.shape[:2]
-    mask = None if sample.mask is None else read_mask(sample.mask)
-    if mask is not None and mask.shape != (height, width):
+    mask = None if sample.mask is None else decode_mask(read_bytes(sample.mask), sample.mask)
+    if mask is not None and mask.pixels.shape != (height, width):
+        turned = ", turned as its EXIF tag says" if decoded.header.orientation > 1 else ""
         raise DataError(
-            f"{sample.mask}: this mask is {mask.shape[1]} x {mask.shape[0]} pixels but its image "
-            f"{sample.path} is {width} x {height}; export the mask at the image's size"
+            f"{sample.mask}: this mask is {mask.pixels.shape[1]} x {mask.pixels.shape[0]} pixels but its image "
+            f"{sample.path} is {width} x {height}{turned}; export the mask at the image's size"
         )
     record = Record(
         sample=sample,
@@ -86,9 +90,18 @@ def load(sample: Sample, bit_depth: int) -> Loaded:
         width=width,
         bits=decoded.pixels.dtype.itemsize * 8,
         channels=decoded.channels,
-        defect_pixels=0 if mask is None else int(mask.sum()),
+        defect_pixels=0 if mask is None else int(mask.pixels.sum()),
     )
-    return Loaded(record, to_rgb(decoded.pixels, bit_depth), mask)
+    image = to_rgb(decoded.pixels, bit_depth)
+    return Loaded(record, look_at(image, decoded.header, mask), image, None if mask is None else mask.pixels)
+
+
+def try_load(sample: Sample, bit_depth: int) -> Loaded | Skipped:
+    """As load, but what it raises is returned."""
+    try:
+        return load(sample, bit_depth)
+    except DataError as error:
+        return Skipped(sample, error)
 
 
 def pixel_hash(pixels: np.ndarray) -> str:
@@ -106,10 +119,11 @@ class ImageStore:
 
     images uint8 RGB N x H x W x 3; masks uint8 {0, 1} N x H x W, zeros for good images and for those without
     a mask; has_mask bool N; valid bool N x H x W or None: False where nothing counts (a border that
-    was filled, the ignore image, outside the region of interest).
+    was filled, the ignore image, outside the region of interest). skipped: samples that cannot be used.
     """
 
     records: tuple[Record, ...]
+    looks: tuple[Look, ...]
     images: np.ndarray
     masks: np.ndarray
     has_mask: np.ndarray
@@ -128,15 +142,13 @@ class ImageStore:
         bit_depth: int,
         ignore: Path | None = None,
         roi: Path | None = None,
-        skip_bad: bool = False,
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> "ImageStore":
         """Read and resize every sample to size = (height, width) in a pool of threads.
 
         ignore is an image whose non-zero pixels count nowhere, roi one whose non-zero pixels alone count; both are
-        stretched over each image. Raises UnreadableImage for the first file (in order) that cannot be read, unless
-        skip_bad, and DataError for a mask of another size than its image.
+        stretched over each image; raises UnreadableImage where one of these cannot be read.
         """
         images = np.empty((len(samples), *size, 3), np.uint8)
         masks = np.zeros((len(samples), *size), np.uint8)
@@ -145,29 +157,27 @@ class ImageStore:
         partly = keep_aspect or ignored is not None or of_interest is not None
         valid = np.ones((len(samples), *size), bool) if partly else None
 
-        def fill(index: int) -> Record | Skipped:
-            try:
-                loaded = load(samples[index], bit_depth)
-            except UnreadableImage as error:
-                if not skip_bad:
-                    raise
-                return Skipped(samples[index], str(error))
+        def fill(index: int) -> tuple[Record, Look] | Skipped:
+            loaded = try_load(samples[index], bit_depth)
+            if isinstance(loaded, Skipped):
+                return loaded
             images[index] = resize_image(loaded.image, size, keep_aspect)
             if loaded.mask is not None:
                 masks[index] = resize_mask(loaded.mask, size, keep_aspect)
             if valid is not None:
                 valid[index] = valid_pixels(loaded.image.shape, size, keep_aspect, ignored, of_interest)
-            return loaded.record
+            return loaded.record, loaded.look
 
         results = in_parallel(fill, range(len(samples)), threads, progress)
-        kept = [index for index, result in enumerate(results) if isinstance(result, Record)]
+        kept = [index for index, result in enumerate(results) if not isinstance(result, Skipped)]
         if len(kept) < len(results):
             images, masks = images[kept], masks[kept]
             valid = None if valid is None else valid[kept]
-        records = tuple(result for result in results if isinstance(result, Record))
+        known = [result for result in results if not isinstance(result, Skipped)]
         skipped = tuple(result for result in results if isinstance(result, Skipped))
+        records, looks = tuple(record for record, _ in known), tuple(look for _, look in known)
         has_mask = np.array([record.sample.mask is not None for record in records], bool)
-        return cls(records, images, masks, has_mask, valid, skipped)
+        return cls(records, looks, images, masks, has_mask, valid, skipped)
 
 
 def in_parallel(

@@ -39,10 +39,10 @@ class Uses:
         return json.dumps(digests, separators=(",", ":")) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """What to_json wrote. Raises DataError where it is not."""
         try:
             content = json.loads(text)
             return cls({str(digest): role for role in ROLES for digest in content[role]})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataError("this list of used images is damaged; restore the file, or export anew") from error

@@ -91,6 +91,17 @@ class Backbone(nn.Module):
         return super().train(False)
 
 
+class Frozen(nn.Sequential):
+    """Stages that do not train: no gradient, and eval mode whatever `train()` is told."""
+
+    def __init__(self, *stages: nn.Module):
+        super().__init__(*stages)
+        self.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Frozen":
+        return super().train(False)
+
+
 def _create(name: str, pretrained: bool) -> FeatureListNet:
     try:
         net = timm.create_model(name, features_only=True, pretrained=pretrained)

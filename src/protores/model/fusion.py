@@ -54,3 +54,15 @@ class Fusion(nn.Module):
             fused[s] = fused[s] + arriving
             finer = maps[s] + arriving
         return [F.relu(x) for x in fused]
+
+
+class Separate(nn.Module):
+    """In place of Fusion, for what the exchange is worth: a 3x3 convolution at each scale, which hears of no other."""
+
+    def __init__(self, widths: tuple[int, ...]):
+        super().__init__()
+        self.scales = nn.ModuleList(conv_norm(width, width, kernel=3) for width in widths)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """As Fusion.forward."""
+        return [F.relu(x + scale(x)) for scale, x in zip(self.scales, maps, strict=True)]

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from protores.errors import SizeError
 from protores.model.attention import Attention
-from protores.model.backbone import BOTTOM_STRIDE, STRIDES, Backbone
+from protores.model.backbone import BOTTOM_STRIDE, STRIDES, Backbone, Frozen
 from protores.model.context import with_context
 from protores.model.decoder import Decoder
-from protores.model.fusion import Fusion, Reduction, conv_norm
+from protores.model.fusion import Fusion, Reduction, Separate, conv_norm
 from protores.model.prototypes import Prototypes
 from protores.model.residuals import Residuals
 from protores.settings import ModelSettings
@@ -94,12 +94,16 @@ def build_network(
     """
     check_size(size)
     backbone, layer4 = Backbone.load(
-        settings.backbone, weights or settings.weights, bottom=settings.bottom == "layer4"
+        settings.backbone, weights or settings.weights, bottom=settings.bottom != "conv"
     )
+    if layer4 and settings.bottom == "layer4_frozen":
+        layer4 = Frozen(*layer4)
     channels = backbone.channels
     shapes = [(c, size[0] // s, size[1] // s) for c, s in zip(channels, STRIDES, strict=True)]
     widths = settings.widths or channels
     joined = tuple(2 * w for w in widths)
+
+    exchange = Fusion if settings.fusion == "exchange" else Separate
 
     def reduction() -> nn.Module:
         return Reduction(channels, widths) if settings.widths else nn.Identity()
@@ -109,14 +113,14 @@ def build_network(
         backbone=backbone,
         bottom=layer4 or nn.Sequential(conv_norm(channels[-1], bottom_width, kernel=3, stride=2), nn.ReLU()),
         residuals=Residuals(
-            Prototypes(shapes, prototypes, images, settings.match_cells), log=settings.residual == "log"
+            Prototypes(shapes, prototypes, images, settings.match_cells), form=settings.residual
         ),
         feature_reduction=reduction(),
         residual_reduction=reduction(),
-        feature_fusion=Fusion(widths),
-        residual_fusion=Fusion(widths),
+        feature_fusion=exchange(widths),
+        residual_fusion=exchange(widths),
         attention=Attention(joined, settings.attention_blocks, settings.token_grids, settings.feed_forward),
-        fusion=Fusion(joined),
+        fusion=exchange(joined),
         decoder=Decoder(
             channels=joined,
             bottom=bottom_width,

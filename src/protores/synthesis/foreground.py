@@ -8,6 +8,7 @@ texture: a defect drawn beside the product costs more than one that could be any
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -48,17 +49,20 @@ class Foreground:
     threshold: float = 0.0
 
     @classmethod
-    def fit(cls, images: np.ndarray) -> "Foreground":
-        """Decides from good images, uint8 N x H x W x 3; looks at FIT_IMAGES of them, evenly spaced."""
+    def fit(cls, images: np.ndarray, product: Literal["auto", "object", "texture"] = "auto") -> "Foreground":
+        """Decides from good images, uint8 N x H x W x 3; looks at FIT_IMAGES of them, evenly spaced.
+
+        product: what it is, where that is known.
+        """
+        if product == "texture":
+            return cls(is_object=False)
         picked = np.unique(np.linspace(0, len(images) - 1, min(len(images), FIT_IMAGES)).round().astype(int))
         found = [segment(_shrink(images[index])) for index in picked]
         plausible = [segmentation for segmentation in found if segmentation.plausible]
-        if len(plausible) < OBJECT_SHARE * len(found) or not plausible:
+        if product == "auto" and not _agree(found, plausible):
             return cls(is_object=False)
-        areas = np.array([segmentation.mask.mean() for segmentation in plausible])
-        if areas.std() > AREA_SPREAD * areas.mean():
-            return cls(is_object=False)
-        return cls(True, float(np.median([segmentation.threshold for segmentation in plausible])))
+        thresholds = [segmentation.threshold for segmentation in plausible]
+        return cls(True, float(np.median(thresholds)) if thresholds else 0.0)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Product of an image uint8 H x W x 3: uint8 H x W in {0, 1}, a few pixels wider than its outline.
@@ -74,6 +78,14 @@ class Foreground:
         enlarged = cv2.resize(found.mask * 255, (width, height), interpolation=cv2.INTER_LINEAR)
         wide = cv2.dilate(enlarged, disc(max(1, round(DILATION * max(height, width)))))
         return (wide > 127).astype(np.uint8)
+
+
+def _agree(found: list[Segmentation], plausible: list[Segmentation]) -> bool:
+    """Nearly all images show a product on a background, and of about one size."""
+    if len(plausible) < OBJECT_SHARE * len(found) or not plausible:
+        return False
+    areas = np.array([segmentation.mask.mean() for segmentation in plausible])
+    return bool(areas.std() <= AREA_SPREAD * areas.mean())
 
 
 def segment(image: np.ndarray, usual_threshold: float | None = None) -> Segmentation:

@@ -37,7 +37,7 @@ class Synthesizer:
         valid: np.ndarray | None = None,
     ) -> None:
         size = (good.shape[1], good.shape[2])
-        self.foreground = Foreground.fit(good)
+        self.foreground = Foreground.fit(good, settings.foreground)
         self._valid = valid
         self._foregrounds = None
         if self.is_object or valid is not None:

@@ -29,7 +29,8 @@ class History(pl.Callback):
     """A row of history.csv every `every` steps, and the same to the user.
 
     validate: figures of the calibration part with the averaged weights; called every settings.validate_every
-    steps and at the end. start: rows of this step and later, left by an interrupted run, are dropped.
+    steps and at the end. watch: is told the step then, while the network holds the averaged weights; its time does
+    not count. start: rows of this step and later, left by an interrupted run, are dropped.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class History(pl.Callback):
         progress: Progress,
         validate: Callable[[], dict[str, float | None]],
         start: int,
+        watch: Callable[[int], None] = lambda step: None,
         every: int = 10,
     ):
-        self.path, self.progress, self.validate, self.every = path, progress, validate, every
+        self.path, self.progress, self.validate, self.watch, self.every = path, progress, validate, watch, every
         rows = []
         if start and path.exists():
             with path.open(newline="") as file:
@@ -52,7 +54,10 @@ class History(pl.Callback):
         self.latest: dict[str, float | None] = {}
         self.sums: dict[str, torch.Tensor] = {}
         self.counted = 0
-        self.since = time.monotonic()
+        self.since = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: PRNTraining) -> None:
+        self.since = pl_module.schedule.elapsed
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: PRNTraining, outputs: Any, batch: Any, batch_idx: int
@@ -70,16 +75,19 @@ class History(pl.Callback):
                 f"the loss is not a number at step {step}; train into another folder with a lower"
                 " training.learning_rate or --set training.precision=f32"
             )
-        rate = self.counted * len(batch.source) / (time.monotonic() - self.since)
+        elapsed = pl_module.schedule.elapsed
+        rate = self.counted * len(batch.source) / max(elapsed - self.since, 1e-9)
         row |= {
             "step": step,
-            "seconds": pl_module.schedule.elapsed,
+            "seconds": elapsed,
             "learning_rate": pl_module.optimizer.param_groups[0]["lr"],
             "images_per_second": rate,
         }
         if step % pl_module.settings.validate_every == 0 or done >= 1:
             with pl_module.averaged.applied():
                 self.latest = self.validate()
+                with pl_module.schedule.paused():
+                    self.watch(step)
             row |= {f"calibration_{name}": self.latest.get(name) for name in VALIDATION}
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, COLUMNS).writerow(
@@ -88,7 +96,7 @@ class History(pl.Callback):
         ap = self.latest.get("pixel_ap")
         figures = f", calibration pixel AP {ap:.3f}" if ap is not None else ""
         self.progress.track("training", done, 1.0, f"step {step}, {rate:.0f} images/s, loss {row['loss']:.4f}{figures}")
-        self.sums, self.counted, self.since = {}, 0, time.monotonic()
+        self.sums, self.counted, self.since = {}, 0, pl_module.schedule.elapsed
 
 
 class Checkpoints(pl.Callback):

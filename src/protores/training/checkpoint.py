@@ -1,9 +1,8 @@
 """What an interrupted training needs to go on, as safetensors: no pickle, written whole or not at all."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -36,25 +35,21 @@ def save_checkpoint(path: Path, training: PRNTraining) -> None:
     tensors |= {f"average.{name}": t for name, t in training.averaged.average.items()}
     for parameter, state in training.optimizer.state.items():
         tensors |= {f"optimizer.{key}.{by_parameter[parameter]}": value for key, value in state.items()}
-    meta = {
-        "step": training.step,
-        "elapsed": training.schedule.elapsed,
-        "updates": training.averaged.updates,
-    }
-    save_tensors(path, tensors, {"progress": json.dumps(meta)})
+    meta = _Meta(training.step, training.schedule.elapsed, training.averaged.updates)
+    save_tensors(path, tensors, {"progress": json.dumps(asdict(meta))})
 
 
 def read_progress(path: Path) -> Progress:
     """Step and seconds of a checkpoint. Raises RunError where it cannot be read."""
     meta = _meta(path)
-    return Progress(step=meta["step"], elapsed=meta["elapsed"])
+    return Progress(meta.step, meta.elapsed)
 
 
 def load_checkpoint(path: Path, training: PRNTraining) -> None:
     """Fills network, averages and optimiser as save_checkpoint left them. Raises RunError if they do not fit."""
     meta = _meta(path)
-    state = load_file(path)
     try:
+        state = load_file(path)
         with torch.no_grad():
             for name, tensor in _changing(training.network).items():
                 tensor.copy_(state[f"network.{name}"])
@@ -67,9 +62,9 @@ def load_checkpoint(path: Path, training: PRNTraining) -> None:
                 training.optimizer.state[parameter] = {
                     k[len(prefix) : -len(suffix)]: _placed(k, state[k], parameter) for k in keys
                 }
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, SafetensorError) as error:
         raise RunError(f"{path} does not fit this run's settings; train anew into another folder") from error
-    training.averaged.updates = meta["updates"]
+    training.averaged.updates = meta.updates
 
 
 def _changing(network: nn.Module) -> dict[str, Tensor]:
@@ -82,9 +77,17 @@ def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
     return value if key.startswith("optimizer.step.") else value.to(parameter.device)
 
 
-def _meta(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Meta:
+    step: int
+    elapsed: float
+    updates: int
+
+
+def _meta(path: Path) -> _Meta:
     try:
         with safe_open(path, "pt") as file:
-            return json.loads(file.metadata()["progress"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            values = json.loads(file.metadata()["progress"])
+        return _Meta(int(values["step"]), float(values["elapsed"]), int(values["updates"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RunError(f"{path} cannot be read; delete the run and train anew") from error

@@ -2,7 +2,6 @@
 
 import ctypes
 import logging
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,11 +52,12 @@ def fit(
     validate: Callable[[], dict[str, float | None]],
     progress: Progress,
     seconds: float | None = None,
+    watch: Callable[[int], None] = lambda step: None,
 ) -> Outcome:
     """Trains `network` in place and leaves the averaged weights in it.
 
     normal: features of the good images (features.py). checkpoint: where the state is kept; if the file exists,
-    training goes on from it. seconds: time that the training may take, None for no bound.
+    training goes on from it. seconds: time that the training may take, None for no bound. validate, watch: see History.
     Raises Interrupted on Ctrl-C or SIGTERM, after saving the state.
     """
     before = read_progress(checkpoint) if checkpoint.exists() else None
@@ -67,7 +67,7 @@ def fit(
     if before:
         load_checkpoint(checkpoint, training)
     saver = Checkpoints(checkpoint)
-    began = time.monotonic()
+    began = schedule.elapsed
     if schedule.progress(start) < 1:
         trainer = pl.Trainer(
             max_epochs=1,
@@ -80,7 +80,7 @@ def fit(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[History(history, progress, validate, start), saver],
+            callbacks=[History(history, progress, validate, start, watch), saver],
         )
         loader = make_loader(batches, start, settings.steps, number_of_workers(settings))
         network.train()
@@ -90,8 +90,9 @@ def fit(
         raise Interrupted(f"stopped at step {training.step}; the same command with --resume goes on from there")
     training.averaged.apply()
     network.eval()
-    rate = (training.step - start) * settings.batch_size / max(time.monotonic() - began, 1e-9)
-    return Outcome(training.step, schedule.elapsed, rate)
+    elapsed = schedule.elapsed
+    rate = (training.step - start) * settings.batch_size / max(elapsed - began, 1e-9)
+    return Outcome(training.step, elapsed, rate)
 
 
 def use_bf16(settings: TrainingSettings) -> bool:

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from protores.settings import TrainingSettings
 
@@ -20,6 +22,15 @@ class Schedule:
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self._start
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time inside the block does not count."""
+        at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._start += time.monotonic() - at
 
     def progress(self, step: int) -> float:
         """Share of the training that lies behind before this step, at most 1."""
