@@ -54,9 +54,9 @@ def preview(
 ) -> Path:
     """Writes a contact sheet: images, foreground, simulated and extended anomalies with mask contours."""
     product, settings = open_product(_asked(data, preset, overrides or {}), skip_bad, progress)
-    with writing(out):
     for line in product.findings.problem_lines():
         progress.note(line)
+    with writing(out):
         pictures.save(out, pictures.preview(product, _synthesizer(product, settings), settings.seed))
     return out
 
