@@ -200,10 +200,10 @@ def write_bundle() -> MakeBundle:
 
 @pytest.fixture
 def make_bundle(tmp_path, write_bundle) -> MakeBundle:
-    """make_bundle(name=, **of write_bundle): a bundle's folder for this test alone."""
+    """make_bundle(size=, name=, **of write_bundle): a bundle's folder for this test alone."""
 
-    def make(name: str = "bundle", **options: Any) -> Path:
-        return write_bundle(tmp_path / name, **options)
+    def make(size: tuple[int, int] = (64, 96), name: str = "bundle", **options: Any) -> Path:
+        return write_bundle(tmp_path / name, size, **options)
 
     return make
 
