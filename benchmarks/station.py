@@ -7,7 +7,7 @@ as soon as its verdict is there; before and after it `predict` over as many file
 time, as it is and with --no-pictures. The bundle is the one of benchmarks/speed.py (random weights, OpenVINO in bf16),
 unless one is given. All of it is pinned to two cores, clients included. Asked for are no error, a p99 of at most 3 x
 the network's time per image in a full batch x the images in the queue, and at least 0.8 of predict's images per
-second; the figures are written where it ran for 60 s or longer.
+second; the figures are written, to docs/station.md too, where it ran for 60 s or longer.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from common import median_seconds, write
+from common import ROOT, hardware, median_seconds, write
 
 from protores.bundle.contract import Contract
 from protores.prediction import predict
@@ -168,6 +168,26 @@ def measure(bundle: Path, home: Path, clients: int, seconds: float) -> Figures:
     }
 
 
+def tell(figures: Figures, cpu: str) -> None:
+    """Puts the figures into docs/station.md."""
+    served, clients = figures["station"], figures["clients"]
+    sentences = (
+        f"{clients} clients for {figures['seconds']:.0f} s on 2 cores ({cpu}), which they share with the station, with PNG",
+        f"files of {SIDE} x {SIDE}: {served['images_per_second']:.1f} images per second, {served['errors']} errors, half of",
+        f"the verdicts within {served['p50_ms']:.0f} ms and 99 % within {served['p99_ms']:.0f} ms. That is",
+        f"{figures['p99_over_network_time_of_the_queue']:.1f} times what the network takes for the {clients} images that",
+        f"wait at most ({figures['network_ms_per_image_in_full_batch']:.1f} ms each in a full batch). `predict` over a",
+        f"folder of the same files does {figures['predict_images_per_second']:.1f} per second,",
+        f"{figures['predict_images_per_second_without_pictures']:.1f} with `--no-pictures`. The station then holds",
+        f"{served['rss_mib']} MiB. `benchmarks/station.py` made these figures, `benchmarks/results/station.json` has all.",
+    )
+    text = "\n".join(sentences)
+    path = ROOT / "docs" / "station.md"
+    before, _, rest = path.read_text().partition("<!-- load -->")
+    _, _, after = rest.partition("<!-- /load -->")
+    path.write_text(f"{before}<!-- load -->\n{text}\n<!-- /load -->{after}")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
@@ -192,3 +212,4 @@ if __name__ == "__main__":
     if arguments.seconds >= 60:
         name = str(arguments.bundle.name) if arguments.bundle else "as in benchmarks/speed.py"
         print(write("station", figures, seed=0, bundle=name, pinned_to=len(cores), load_average=loads))
+        tell(figures, hardware()["cpu"])

@@ -178,3 +178,10 @@ def test_a_token_is_a_files_line(tmp_path: Path):
 def test_a_port_that_is_taken_is_said_so(thresholded, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StationError, match="--port$"):
         serve(thresholded, tmp_path / "store", port=taken.getsockname()[1])
+
+
+def test_it_needs_nothing_that_training_needs():
+    heavy = "{'torch', 'lightning', 'timm', 'sklearn', 'scipy'}"
+    code = f"import protores.station.server, sys; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,14 @@ def export_feedback(store: Path, out: Path) -> Exported:
 
     Raises StationError where there is no store, RunError where the folder cannot be written or holds something.
     """
+    written: Counter[str] = Counter()
     with Store(store, serving=False) as opened, writing(out), whole_folder(out) as home:
         for name, content in files(opened):
             path = home / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        found = [record.feedback for record in opened.judged() if record.feedback is not None]
-    bad = [feedback for feedback in found if feedback.label == "bad"]
-    return Exported(len(found) - len(bad), len(bad), sum(feedback.has_mask for feedback in bad))
+            written[name.partition("/")[0]] += 1
+    return Exported(written["good"], written["bad"], written["masks"])
 
 
 def files(store: Store) -> Iterator[tuple[str, bytes]]:
@@ -108,4 +109,6 @@ def _ending(content: bytes) -> str:
         return ".tif"
     if content.startswith(b"RIFF"):
         return ".webp"
-    return ".bmp" if content.startswith(b"BM") else ".ppm"
+    if content.startswith(b"BM"):
+        return ".bmp"
+    return ".ppm" if content.startswith((b"P3", b"P6")) else ".pgm"

@@ -17,6 +17,8 @@ from protores.station.limits import RECEIVE_SECONDS, Limits
 from protores.station.station import Station
 
 SHORTEST_TOKEN = 16
+CONNECTIONS = 512
+"""Open at once; beyond these a client is turned away, before the system has no more to give."""
 DRAIN_SECONDS = RECEIVE_SECONDS + 15
 """How long a station that stops waits for what it accepted."""
 ANSWER_SECONDS = 10
@@ -47,8 +49,16 @@ def serve(
         raise
     app = App(station, token)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none",
-                            timeout_graceful_shutdown=ANSWER_SECONDS)  # fmt: skip
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=ANSWER_SECONDS,
+    )
     address = _address(host, listening)
     try:
         Server(config, app.gate, lambda: started(address) if started else None).run([listening])
