@@ -171,15 +171,17 @@ def measure(bundle: Path, home: Path, clients: int, seconds: float) -> Figures:
 def tell(figures: Figures, cpu: str) -> None:
     """Puts the figures into docs/station.md."""
     served, clients = figures["station"], figures["clients"]
+    ratio, network_ms = figures["p99_over_network_time_of_the_queue"], figures["network_ms_per_image_in_full_batch"]
+    predicted, bare = (figures[f"predict_images_per_second{which}"] for which in ("", "_without_pictures"))
     sentences = (
-        f"{clients} clients for {figures['seconds']:.0f} s on 2 cores ({cpu}), which they share with the station, with PNG",
-        f"files of {SIDE} x {SIDE}: {served['images_per_second']:.1f} images per second, {served['errors']} errors, half of",
-        f"the verdicts within {served['p50_ms']:.0f} ms and 99 % within {served['p99_ms']:.0f} ms. That is",
-        f"{figures['p99_over_network_time_of_the_queue']:.1f} times what the network takes for the {clients} images that",
-        f"wait at most ({figures['network_ms_per_image_in_full_batch']:.1f} ms each in a full batch). `predict` over a",
-        f"folder of the same files does {figures['predict_images_per_second']:.1f} per second,",
-        f"{figures['predict_images_per_second_without_pictures']:.1f} with `--no-pictures`. The station then holds",
-        f"{served['rss_mib']} MiB. `benchmarks/station.py` made these figures, `benchmarks/results/station.json` has all.",
+        f"{clients} clients for {figures['seconds']:.0f} s on 2 cores ({cpu}), which they share",
+        f"with the station, with PNG files of {SIDE} x {SIDE}: {served['images_per_second']:.1f} images per second,",
+        f"{served['errors']} errors, half of the verdicts within {served['p50_ms']:.0f} ms and 99 % within",
+        f"{served['p99_ms']:.0f} ms. That is {ratio:.1f} times what the network takes for the {clients} images that",
+        f"wait at most ({network_ms:.1f} ms each in a full batch). `predict` over a folder of the same files",
+        f"does {predicted:.1f} per second, {bare:.1f} with `--no-pictures`. The station then holds",
+        f"{served['rss_mib']} MiB. `benchmarks/station.py` made these figures; `benchmarks/results/station.json`",
+        "has all of them.",
     )
     text = "\n".join(sentences)
     path = ROOT / "docs" / "station.md"
