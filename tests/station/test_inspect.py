@@ -161,7 +161,7 @@ def test_more_parts_than_places_are_refused(make_client, make_station, png):
     assert answer.status_code == 413
     assert client.post("/v1/inspect", files=[("files", b"")] * 1000).status_code == 413
     assert station.queue.taken == 0
-    assert client.get("/v1/verdicts").json() == {"verdicts": [], "next": None}
+    assert client.get("/v1/verdicts").json()["verdicts"] == []
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 99, b"GIF89a" + bytes(99), b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0",

@@ -185,3 +185,18 @@ def test_it_needs_nothing_that_training_needs():
     code = f"import protores.station.server, sys; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_command_says_in_a_line_why_it_does_not_start(thresholded, tmp_path):
+    start = f"import sys; sys.argv = ['protores', 'serve', {str(thresholded)!r}, '--store', {str(tmp_path / 's')!r}"
+    run = "import protores.cli; protores.cli.main()"
+    for code, cure in (
+        (f"{start}, '--host', '0.0.0.0']; {run}", "--token-file"),
+        (f"{start}]; sys.modules['uvicorn'] = None; {run}", "pip install 'protores[station]'"),
+        (f"{start}, '--runtime', 'abacus']; {run}", "choose openvino or onnxruntime"),
+    ):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.endswith(cure + "\n")

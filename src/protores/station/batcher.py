@@ -130,19 +130,18 @@ class Batcher:
     def _run_engine(self) -> None:
         while (job := self._ready.get()) is not None:
             jobs = [job, *self._waiting(self._ready, BATCH - 1)]
-            for _, group in groupby(jobs, lambda one: one.current):  # of one contract
-                self._infer(list(group))
+            for current, group in groupby(jobs, lambda one: one.current):
+                batch = list(group)
+                try:
+                    self._infer(current, batch)
+                except Exception as error:  # a runtime raises anything
+                    for one in batch:
+                        self._fail(one, error)
 
-    def _infer(self, jobs: list[_Job]) -> None:
-        current = jobs[0].current
+    def _infer(self, current: Current | None, jobs: list[_Job]) -> None:
         assert current is not None
         began = time.perf_counter()
-        try:
-            maps = current.procedure.run(self.model.engine, [job.views for job in jobs if job.views is not None])
-        except Exception as error:  # a runtime raises anything
-            for job in jobs:
-                self._fail(job, error)
-            return
+        maps = current.procedure.run(self.model.engine, [job.views for job in jobs if job.views is not None])
         seconds = time.perf_counter() - began
         self.queue.done(len(jobs), seconds)
         self.metrics.batch.observe(len(jobs))
@@ -198,8 +197,9 @@ class Batcher:
 
     def _fail(self, job: _Job, error: Exception) -> None:
         refusal = error if isinstance(error, Refusal) else failure(error)
-        self.metrics.images.labels(OUTCOMES.get(refusal.status, "failed")).inc()
-        job.future.set_exception(refusal)
+        if not job.future.done():
+            self.metrics.images.labels(OUTCOMES.get(refusal.status, "failed")).inc()
+            job.future.set_exception(refusal)
 
     @staticmethod
     def _waiting(jobs: "SimpleQueue[_Job | None]", most: int) -> list[_Job]:
@@ -221,7 +221,8 @@ OUTCOMES = {413: "too-large", 422: "unreadable"}
 
 
 def _unreadable(error: Exception) -> Refusal:
-    reason = str(error).removeprefix("image: ").partition(";")[0]
+    known = isinstance(error, (Damaged, UnreadableImage))
+    reason = str(error).removeprefix("image: ").partition(";")[0] if known else "damaged, or too large to be unpacked"
     return Refusal(
         422, f"the image cannot be read ({reason}); send a whole PNG, JPEG, BMP, TIFF, WebP, PGM or PPM file"
     )
