@@ -284,9 +284,16 @@ class Contract(Part):
     def _parse(cls, folder: Path) -> Self:
         path = folder / NAME
         try:
-            values = json.loads(path.read_bytes())
+            data = path.read_bytes()
         except OSError as error:
             raise BundleError(f"{folder} is no bundle ({NAME} is missing); pass a folder that export wrote") from error
+        return cls.from_json(data, path)
+
+    @classmethod
+    def from_json(cls, data: bytes, path: Path) -> Self:
+        """The contract in a file's bytes, without a look at the other files. Raises BundleError, which names path."""
+        try:
+            values = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{path} is not JSON ({error}); correct it, or export the bundle anew") from error
         return cls._validate(values, path)

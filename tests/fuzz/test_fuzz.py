@@ -1,0 +1,48 @@
+"""A few hundred inputs of each kind in every run of the suite; benchmarks/fuzz.py tries 100,000 of each."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import seeds
+import strategies
+import targets
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+BRIEF = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_any_file_is_taken_or_refused_in_one_line(name: str):
+    @BRIEF
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        targets.TARGETS[name](data.draw(strategies.of(name)))
+
+    run()
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_valid_files_are_taken(name: str):
+    """Else the others would all be refused at the door."""
+    import json
+
+    if name == "image":
+        assert all(map(targets.image, seeds.images()))
+    else:
+        assert targets.TARGETS[name](json.dumps(getattr(seeds, name)()).encode())
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris is not installed")
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_guided_by_the_branches_taken(name: str, tmp_path: Path):
+    script = Path(__file__).parent / "guided.py"
+    command = [sys.executable, script, name, "-runs=1000", "-seed=1", "-timeout=60", "-rss_limit_mb=4096"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Done 1000 runs" in done.stderr
