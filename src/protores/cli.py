@@ -305,6 +305,9 @@ def serve(
     max_upload_mb: Annotated[float, typer.Option(help="Most MB in one request.")] = 32,
     max_megapixels: Annotated[float, typer.Option(help="Most megapixels in one image.")] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Most images that wait for a verdict.")] = 64,
+    keep_days: Annotated[
+        float | None, typer.Option(metavar="DAYS", help="Forget older verdicts that nobody judged. (default: never)")
+    ] = None,
 ) -> None:
     """Inspect over HTTP, with a page for people: verdicts, heat maps, corrections."""
     from protores.station.limits import Limits
@@ -313,7 +316,7 @@ def serve(
     def started(address: str) -> None:
         print(f"protores: inspecting at {address}, store {store}; Ctrl-C stops", flush=True)
 
-    limits = Limits(max_upload_mb, max_megapixels, queue)
+    limits = Limits(max_upload_mb, max_megapixels, queue, keep_days)
     serve_bundle(bundle, store, host, port, token_file, limits, runtime, threads, started)
 
 

@@ -316,7 +316,9 @@ def test_metrics_count_what_happened(client, png):
     } <= set(told.splitlines())
 
 
-@pytest.mark.parametrize("limits", [{"upload_mb": 0}, {"megapixels": -1}, {"queue": 0}, {"upload_mb": float("nan")}])
+@pytest.mark.parametrize(
+    "limits", [{"upload_mb": 0}, {"megapixels": -1}, {"queue": 0}, {"upload_mb": float("nan")}, {"keep_days": 0}]
+)
 def test_limits_that_let_nothing_in_are_none(limits):
     with pytest.raises(StationError, match="above 0"):
         Limits(**limits)

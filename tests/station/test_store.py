@@ -148,3 +148,23 @@ def test_an_image_that_is_gone_is_told_without_its_path(store, tmp_path):
     with pytest.raises(StationError, match="restore") as raised:
         store.image(one)
     assert str(tmp_path) not in str(raised.value)
+
+
+def test_old_verdicts_are_forgotten_unless_they_were_judged(store, tmp_path):
+    old, judged, new = record(0), record(1), record(2)  # of the first three days of a month
+    add(store, old, judged, new)
+    say(store, judged, "bad")
+    assert store.forget("2026-01-03T00:00:00.000Z") == 1
+    assert [one.id for one in store.page(10)[0]] == [new.id, judged.id]
+    assert {path.name for path in (tmp_path / "store" / "images").rglob("*") if path.is_file()} == {judged.id, new.id}
+    assert not (tmp_path / "store" / "images" / "2026-01-01").exists()
+    assert store.forget("2026-01-03T00:00:00.000Z") == 0
+    store.take_back(judged.id)
+    assert store.forget("2026-01-03T00:00:00.000Z") == 1
+
+
+def test_a_station_forgets_what_is_older_than_it_keeps(make_station, tmp_path, until):
+    with Store(tmp_path / "store", serving=True) as store:
+        add(store, record(0))
+    station = make_station(keep_days=30)
+    until(lambda: station.store.get(record(0).id) is None)

@@ -126,5 +126,10 @@ class Error(Part):
 
 
 def now() -> str:
-    """UTC to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """The time, as it is written."""
+    return stamp(datetime.now(UTC))
+def stamp(time: datetime) -> str:
+    """A time in UTC, to the millisecond."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+

@@ -27,6 +27,7 @@ MIGRATIONS = (
     );
     CREATE INDEX verdicts_by_verdict ON verdicts (verdict, number);
     CREATE INDEX verdicts_by_image ON verdicts (sha256);
+    CREATE INDEX verdicts_by_time ON verdicts (time);
     CREATE TABLE feedback (
         number INTEGER PRIMARY KEY REFERENCES verdicts (number),
         label TEXT NOT NULL,

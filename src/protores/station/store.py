@@ -53,6 +53,7 @@ class Store:
         self.folder = folder
         self._writing, self._reading = Lock(), Lock()
         path = folder / DATABASE
+        self._days: set[Path] = set()
         with ExitStack() as opened:
             if serving:
                 with writing(folder):
@@ -82,9 +83,7 @@ class Store:
     def put_image(self, id: str, time: str, content: bytes) -> None:
         """Keeps an uploaded file, for a verdict that add() will be given. Raises OSError."""
         path = self._image_path(id, time)
-        if not path.parent.exists():
-            path.parent.mkdir(exist_ok=True)
-            _sync_folder(path.parent.parent)
+        path.parent.mkdir(exist_ok=True)
         with path.open("xb") as file:
             try:
                 file.write(content)
@@ -101,8 +100,11 @@ class Store:
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Keeps verdicts, all of them or none. Raises OSError and sqlite3.Error."""
-        for folder in {self._image_path(entry.record.id, entry.record.time).parent for entry in entries}:
-            _sync_folder(folder)
+        for day in {self._image_path(entry.record.id, entry.record.time).parent for entry in entries}:
+            _sync_folder(day)
+            if day not in self._days:
+                _sync_folder(day.parent)
+                self._days.add(day)
         rows = [
             (
                 r.id, r.time, r.name, r.sha256, r.model, r.score, r.verdict, r.good_below, r.bad_above, *r.size,
@@ -202,6 +204,29 @@ class Store:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+    def forget(self, before: str) -> int:
+        """Deletes verdicts of before that time on which nobody said anything, and their images. Returns how many.
+
+        Raises sqlite3.Error.
+        """
+        forgotten = 0
+        while True:
+            with self._change() as database:
+                old = database.execute(
+                    f"SELECT v.number, v.id, v.time FROM {TABLES} WHERE v.time < ? AND f.label IS NULL "
+                    "ORDER BY v.time LIMIT 500",
+                    (before,),
+                ).fetchall()
+                database.executemany("DELETE FROM verdicts WHERE number = ?", [(row["number"],) for row in old])
+            for row in old:
+                self.drop_image(row["id"], row["time"])
+            for day in {row["time"][:10] for row in old} - {before[:10]}:
+                with suppress(OSError):  # there may be images that were judged
+                    (self.folder / IMAGES / day).rmdir()
+            forgotten += len(old)
+            if not old:
+                return forgotten
+
 
     def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
         with self._reading:
