@@ -9,6 +9,7 @@ from protores.decision.regions import Region
 from protores.decision.verdict import Outcome
 
 Label = Literal["good", "bad"]
+Counted = Literal["all", "good", "look-again", "bad", "feedback"]
 
 
 class Part(BaseModel):
@@ -73,6 +74,8 @@ class Page(Part):
     verdicts: tuple[Record, ...]
     next: str | None
     """What `before` has to be for the verdicts that follow; None: there are none."""
+    counts: dict[Counted, int]
+    """In the whole store, whatever the filter: verdicts, those of each outcome, and those that people judged."""
 
 
 class Judgement(Part):
@@ -83,7 +86,12 @@ class Judgement(Part):
     kind: str | None = None
     """Of defect; a folder's name in the export."""
     mask: str | None = Field(default=None, repr=False)
-    """PNG of the image's own size in base64; what is not 0 is defect."""
+    """PNG of the image's own size in base64; what is not 0 is defect. Not given: one that is there stays."""
+
+    @property
+    def keeps_mask(self) -> bool:
+        """Whether a mask that was painted before goes on to count."""
+        return self.label == "bad" and "mask" not in self.model_fields_set
 
 
 class ThresholdsInfo(Part):
@@ -125,11 +133,11 @@ class Error(Part):
     error: str
 
 
-def now() -> str:
-    """The time, as it is written."""
-    return stamp(datetime.now(UTC))
 def stamp(time: datetime) -> str:
     """A time in UTC, to the millisecond."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def now() -> str:
+    """The time, as it is written."""
+    return stamp(datetime.now(UTC))

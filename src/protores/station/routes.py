@@ -103,7 +103,7 @@ def verdicts(
         records, following = station.store.page(limit, before, verdict, feedback)
     except KeyError:
         raise _no_verdict() from None
-    return _json(Page(verdicts=tuple(records), next=following))
+    return _json(Page(verdicts=tuple(records), next=following, counts=station.store.counts()))
 
 
 @router.get("/v1/verdicts/{id}", response_model=Record, responses=_errors(401, 404))

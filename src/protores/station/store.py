@@ -15,9 +15,10 @@ from threading import Lock
 from typing import Any, Self
 
 from protores.decision.regions import Region
+from protores.decision.verdict import OUTCOMES
 from protores.errors import StationError
 from protores.files import writing
-from protores.station.records import Feedback, Judgement, Record, now
+from protores.station.records import Counted, Feedback, Judgement, Record, now
 from protores.station.schema import VERSION, migrate, version_of
 
 DATABASE, IMAGES, LOCK = "station.db", "images", "lock"
@@ -52,8 +53,8 @@ class Store:
         """
         self.folder = folder
         self._writing, self._reading = Lock(), Lock()
-        path = folder / DATABASE
         self._days: set[Path] = set()
+        path = folder / DATABASE
         with ExitStack() as opened:
             if serving:
                 with writing(folder):
@@ -152,6 +153,15 @@ class Store:
         records = [_record(row) for row in found[:limit]]
         return records, records[-1].id if len(found) > limit else None
 
+    def counts(self) -> dict[Counted, int]:
+        """How many verdicts there are, of each outcome, and with feedback."""
+        found = {row["verdict"]: row["n"] for row in self._read(
+            "SELECT verdict, count(*) AS n FROM verdicts GROUP BY verdict"
+        )}  # fmt: skip
+        outcomes: dict[Counted, int] = {outcome: found.get(outcome, 0) for outcome in OUTCOMES}
+        (feedback,) = self._read("SELECT count(*) AS n FROM feedback")
+        return {"all": sum(found.values()), **outcomes, "feedback": feedback["n"]}
+
     def judged(self) -> Iterator[Record]:
         """Verdicts that people said something about, oldest first; of several on one image what was said last."""
         for row in self._read(f"SELECT v.id FROM {TABLES} WHERE {SAID_LAST} ORDER BY v.number"):
@@ -182,8 +192,9 @@ class Store:
         with self._change() as database:
             database.execute(
                 "INSERT OR REPLACE INTO feedback (number, label, kind, mask, time) "
-                "SELECT number, ?, ?, ?, ? FROM verdicts WHERE id = ?",
-                (judgement.label, judgement.kind, mask, now(), judgement.id),
+                "SELECT v.number, ?, ?, coalesce(?, CASE WHEN ? THEN f.mask END), ? "
+                f"FROM {TABLES} WHERE v.id = ?",
+                (judgement.label, judgement.kind, mask, judgement.keeps_mask, now(), judgement.id),
             )
         return self.get(judgement.id)
 
@@ -193,17 +204,6 @@ class Store:
             database.execute("DELETE FROM feedback WHERE number = (SELECT number FROM verdicts WHERE id = ?)", (id,))
         return self.get(id)
 
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._writing:
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
     def forget(self, before: str) -> int:
         """Deletes verdicts of before that time on which nobody said anything, and their images. Returns how many.
 
@@ -227,6 +227,17 @@ class Store:
             if not old:
                 return forgotten
 
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
 
     def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
         with self._reading:
