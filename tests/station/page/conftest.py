@@ -223,9 +223,10 @@ def filled(browser, shown_bundle, serving, spoiled, pictures, tmp_path_factory) 
 @pytest.fixture
 def person(filled) -> Iterator[Person]:
     """At the page, opened anew. It leaves no error in the console that a test did not take, and asks nobody else."""
+    for log in ("browser", "performance"):
+        filled.browser.get_log(log)
     filled.open()
     filled.wait(lambda: filled.reads("score"))
-    filled.browser.get_log("browser")
     yield filled
     assert not errors(filled.browser)
     sent = [json.loads(entry["message"])["message"] for entry in filled.browser.get_log("performance")]

@@ -79,9 +79,11 @@ def test_wheel_and_drag(person):
     ActionChains(person.browser).scroll_from_origin(ScrollOrigin.from_element(canvas), 0, -3000).perform()
     person.settle()
     assert zoom(person) >= 1000
+    person.press("k")  # the numbers of regions stay within the view
     before = person.sees()
     ActionChains(person.browser).move_to_element(canvas).click_and_hold().move_by_offset(40, 25).release().perform()
     after = person.sees()
-    assert np.array_equal(after[25:, 40:], before[:-25, :-40])
+    assert not np.array_equal(after, before)
+    assert np.abs(after[25:, 40:].astype(int) - before[:-25, :-40]).max() <= 3
     person.press("0")
     assert zoom(person) < 500

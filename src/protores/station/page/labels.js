@@ -31,7 +31,6 @@ export class Labels {
 
   show(record) {
     this.record = record;
-    if (record?.feedback?.kind) this.offer([record.feedback.kind]);
     this.draw();
   }
 

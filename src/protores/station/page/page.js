@@ -40,7 +40,10 @@ const strip = new Strip(() => retried());
 const verdictOf = (record) => strip.verdictOf(record);
 const history = new History({
   picked: (record) => { follow(false); select(record); },
-  changed: () => strip.show(history.records, current),
+  changed: () => {
+    strip.show(history.records, current);
+    labels.offer(history.records.map((record) => record.feedback?.kind).filter(Boolean));
+  },
   trial: () => strip.trial,
   verdictOf,
   lost,
@@ -173,7 +176,6 @@ function retried() {
 async function said(record) {
   const masked = record.feedback?.has_mask ?? false;
   history.update(record);
-  if (record.feedback?.kind) labels.offer([record.feedback.kind]);
   poll();
   if (record.id !== current?.id) return;
   show(record);

@@ -238,14 +238,15 @@ export class View {
     if (this.painter && this.brush.at) this.#cursor();
   }
 
-  /** The visible part of a picture of the whole image, whatever its own size. */
+  /** The visible part of a picture of the whole image, whatever its own size; whole pixels of it, and one more around
+   * them, so that smoothing does not change with the view. */
   #lay(context, picture) {
-    const { scale, left, top } = this, ratio = window.devicePixelRatio, { clientWidth, clientHeight } = this.canvas;
-    const x = Math.max(0, -left / scale), y = Math.max(0, -top / scale);
-    const wide = Math.min(this.width, (clientWidth - left) / scale) - x, tall = Math.min(this.height, (clientHeight - top) / scale) - y;
-    const fx = picture.width / this.width, fy = picture.height / this.height;
-    context.drawImage(picture, x * fx, y * fy, wide * fx, tall * fy,
-      (left + x * scale) * ratio, (top + y * scale) * ratio, wide * scale * ratio, tall * scale * ratio);
+    const ratio = window.devicePixelRatio, { clientWidth, clientHeight } = this.canvas;
+    const [left, width] = visible(this.left, this.width * this.scale, clientWidth, picture.width);
+    const [top, height] = visible(this.top, this.height * this.scale, clientHeight, picture.height);
+    const fx = (this.width * this.scale * ratio) / picture.width, fy = (this.height * this.scale * ratio) / picture.height;
+    context.drawImage(picture, left, top, width, height,
+      this.left * ratio + left * fx, this.top * ratio + top * fy, width * fx, height * fy);
   }
 
   /** A mask as a rim around a tint: shifted copies of it, its inside thinned, coloured. */
@@ -307,4 +308,10 @@ export class View {
     }
     context.setLineDash([]);
   }
+}
+
+/** First pixel and number of pixels of a picture of so many pixels, laid from start over length, that fall into [0, room]. */
+function visible(start, length, room, pixels) {
+  const first = Math.max(0, Math.floor((-start / length) * pixels) - 1);
+  return [first, Math.min(pixels, Math.ceil(((room - start) / length) * pixels) + 1) - first];
 }
