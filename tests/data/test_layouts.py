@@ -221,3 +221,11 @@ def test_two_masks_that_differ_in_their_ending(mvtec: Path, draw: Draw):
     draw(mvtec / "ground_truth/dent/001_mask.bmp", defect=True)
     with pytest.raises(DataError, match="same name but for the ending; keep one of them"):
         recognise(mvtec)
+
+
+def test_no_kind_of_defect_is_called_good(tmp_path: Path, draw: Draw):
+    """Else its images would train as good ones."""
+    draw(tmp_path / "good/1.png")
+    draw(tmp_path / "bad/Good/2.png")
+    with pytest.raises(DataError, match="bad.Good: no kind of defect may be called good; rename the folder"):
+        recognise(tmp_path)

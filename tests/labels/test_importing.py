@@ -58,9 +58,10 @@ def test_labels_that_mark_no_defect(tmp_path, photo, imported, square):
     assert imported.result.set_aside == ("part.png",)
 
 
-def test_a_kind_is_never_called_good(tmp_path, photo, imported):
+@pytest.mark.parametrize("label", ["good", "Good", " good. "])
+def test_a_kind_is_never_called_good(tmp_path, photo, imported, label):
     photo(tmp_path / "src/1.png")
-    annotate(tmp_path / "src", {"1.png": [("Good", 0, 0, 9, 9), ("dent", 0, 0, 3, 3)]})
+    annotate(tmp_path / "src", {"1.png": [(label, 0, 0, 9, 9), ("dent", 0, 0, 3, 3)]})
     with pytest.raises(DataError, match="no image is left to import, 1 are set aside; label them"):
         imported("labelme", tmp_path / "src", good_labels=("fine",))
 

@@ -150,6 +150,8 @@ def read_plain(root: Path) -> Survey:
             keys.append(path.stem)
         mask = next(filter(None, (_masked(masks, key) for key in keys)), None)
         kind = inner.parts[0] if len(inner.parts) > 1 else "bad"
+        if kind.casefold() == GOOD:
+            raise DataError(f"{path.parent}: no kind of defect may be called good; rename the folder, or move it")
         samples.append(Sample(path, kind, TRAIN, mask))
     taken = {sample.mask for sample in samples}
     good_stems = {sample.path.stem for sample in samples if sample.is_good}

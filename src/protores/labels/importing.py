@@ -13,10 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from protores.data.container import upright
-from protores.data.image import ENDINGS, Decoded, decode_image, encode_mask, read_bytes
 from protores.data.layouts import read_plain
 from protores.data.sample import GOOD
 from protores.data.store import in_parallel
@@ -24,9 +20,9 @@ from protores.errors import DataError, RunError, SettingsError
 from protores.files import whole_folder, writing
 from protores.labels import coco, cvat, labelme, labelstudio
 from protores.labels.images import ImageFiles
-from protores.labels.labelled import Labelled, Malformed
+from protores.labels.judging import Judged, Rules, judge
+from protores.labels.labelled import Labelled
 from protores.labels.names import Names
-from protores.labels.shapes import Mask, draw
 from protores.progress import Progress
 
 READERS: dict[str, Callable[[Path], Iterator[Labelled]]] = {
@@ -35,27 +31,7 @@ READERS: dict[str, Callable[[Path], Iterator[Labelled]]] = {
     "cvat": cvat.read,
     "labelstudio": labelstudio.read,
 }
-GOOD_LABELS = ("good", "ok")
 _NAMED = 3
-
-
-@dataclass(frozen=True)
-class Rules:
-    """good_labels: labels (in any letter case) of good images, "good" always among them. ignore_labels: those that mark
-    no defect, but a part, say. good_if_empty: images without any label are good. line_width: of lines and points,
-    pixels. skip_bad: go on without images that cannot be used."""
-
-    good_labels: tuple[str, ...] = GOOD_LABELS
-    ignore_labels: tuple[str, ...] = ()
-    good_if_empty: bool = False
-    line_width: float = 3.0
-    skip_bad: bool = False
-
-    def means_good(self, label: str) -> bool:
-        return label.strip().casefold() in {GOOD, *(good.strip().casefold() for good in self.good_labels)}
-
-    def ignores(self, label: str) -> bool:
-        return label.strip().casefold() in {ignored.strip().casefold() for ignored in self.ignore_labels}
 
 
 @dataclass(frozen=True)
@@ -81,20 +57,6 @@ class Imported:
         if self.set_aside:
             lines.append(f"set aside {_listed(self.set_aside)}: nobody said whether they are good")
         return lines + [f"left out  {why}" for why in self.left_out]
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """An image on its way. kind: "good", a defect, or None: set aside. mask: its PNG file, None without one.
-
-    file: the image's own, None where the label file holds it. ending: of the file to write.
-    """
-
-    labelled: Labelled
-    file: Path | None
-    ending: str
-    kind: str | None
-    mask: bytes | None = None
 
 
 def import_masks(
@@ -150,12 +112,12 @@ def _opened(source: Path) -> Iterator[Path]:
 
 def _judge_all(
     found: Sequence[Labelled], files: ImageFiles, rules: Rules, progress: Progress
-) -> tuple[list[_Judged], tuple[str, ...]]:
+) -> tuple[list[Judged], tuple[str, ...]]:
     """The images and, with skip_bad, why the others cannot be used."""
 
-    def work(labelled: Labelled) -> _Judged | DataError:
+    def work(labelled: Labelled) -> Judged | DataError:
         try:
-            return _judge(labelled, files, rules)
+            return judge(labelled, files, rules)
         except DataError as error:
             return error
 
@@ -164,15 +126,15 @@ def _judge_all(
     if errors and not (rules.skip_bad and len(errors) < len(results)):
         others = f" ({len(errors)} such images; --skip-bad leaves them out)" if len(errors) > 1 else ""
         raise DataError(f"{errors[0]}{others}")
-    return [result for result in results if isinstance(result, _Judged)], tuple(map(str, errors))
+    return [result for result in results if isinstance(result, Judged)], tuple(map(str, errors))
 
 
-def _once_each(results: Iterable[_Judged | DataError]) -> list[_Judged | DataError]:
+def _once_each(results: Iterable[Judged | DataError]) -> list[Judged | DataError]:
     """An image that is labelled a second time becomes an error."""
     first: dict[Path, Labelled] = {}
-    kept: list[_Judged | DataError] = []
+    kept: list[Judged | DataError] = []
     for result in results:
-        if isinstance(result, _Judged) and result.file is not None:
+        if isinstance(result, Judged) and result.file is not None:
             before = first.setdefault(result.file, result.labelled)
             if before is not result.labelled:
                 places = " and in ".join(dict.fromkeys(one.source.name for one in (before, result.labelled)))
@@ -181,75 +143,7 @@ def _once_each(results: Iterable[_Judged | DataError]) -> list[_Judged | DataErr
     return kept
 
 
-def _judge(labelled: Labelled, files: ImageFiles, rules: Rules) -> _Judged:
-    if labelled.error is not None:
-        raise DataError(f"{labelled.source}: has {labelled.error} for {labelled.name}; correct it, or pass --skip-bad")
-    file, data = _data(labelled, files)
-    decoded = decode_image(data, file or labelled.name)
-    ending = _ending(file, decoded)
-    marks = [(label, shape) for label, shape in labelled.outlines if not rules.ignores(label)]
-    tags = [tag for tag in labelled.tags if not rules.ignores(tag)]
-    outlines = [(label, shape) for label, shape in marks if not rules.means_good(label)]
-    defects = [tag for tag in tags if not rules.means_good(tag)]
-    said_good = any(rules.means_good(label) for label in (*tags, *(label for label, _ in marks)))
-    if said_good and (outlines or defects):
-        return _Judged(labelled, file, ending, None)
-    if outlines:
-        size, orientation = _frame(labelled, decoded)
-        masks: dict[str, Mask] = {}
-        for label, shape in outlines:
-            drawn = draw(shape, size, rules.line_width)
-            masks[label] = masks[label] | drawn if label in masks else drawn
-        kind = max(sorted(masks), key=lambda label: int(masks[label].sum()))
-        whole = upright(np.bitwise_or.reduce(list(masks.values())), orientation)
-        return _Judged(labelled, file, ending, kind, encode_mask(whole) if whole.any() else None)
-    if defects:
-        return _Judged(labelled, file, ending, defects[0])
-    is_good = said_good or labelled.reviewed or rules.good_if_empty
-    return _Judged(labelled, file, ending, GOOD if is_good else None)
-
-
-def _data(labelled: Labelled, files: ImageFiles) -> tuple[Path | None, bytes]:
-    file = files.find(labelled)
-    if file is not None:
-        return file, read_bytes(file)
-    if not labelled.embedded:
-        where = " or ".join(map(str, files.folders))
-        raise DataError(f"{labelled.name}: is not below {where}; name its folder by --images, or pass --skip-bad")
-    try:
-        return None, labelme.embedded_image(labelled.source)
-    except Malformed as error:
-        raise DataError(f"{labelled.source}: holds {error}; put the image beside it, or pass --skip-bad") from error
-
-
-def _ending(file: Path | None, decoded: Decoded) -> str:
-    """The file's own, if data folders know it; else by its content."""
-    if file is not None and file.suffix.lower() in ENDINGS:
-        return file.suffix
-    return _ENDINGS.get(decoded.header.format, ".png")
-
-
-_ENDINGS = {"JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "WebP": ".webp", "PNM": ".ppm"}
-
-
-def _frame(labelled: Labelled, decoded: Decoded) -> tuple[tuple[int, int], int]:
-    """The size that the outlines are drawn in, and the EXIF orientation that then turns the mask upright.
-
-    Tools show images upright; where the stated size is the file's before turning, the labels are too. Raises DataError
-    where it is neither.
-    """
-    height, width = decoded.pixels.shape[:2]
-    if labelled.size in (None, (height, width)):
-        return (height, width), 1
-    if labelled.size == (width, height) and decoded.header.orientation > 4:
-        return (width, height), decoded.header.orientation
-    raise DataError(
-        f"{labelled.name}: was labelled at {labelled.size[1]} x {labelled.size[0]} pixels but is {width} x {height}; "
-        "put the image there that was labelled, or pass --skip-bad"
-    )
-
-
-def _write(judged: Iterable[_Judged], folder: Path, out: Path, left_out: tuple[str, ...]) -> Imported:
+def _write(judged: Iterable[Judged], folder: Path, out: Path, left_out: tuple[str, ...]) -> Imported:
     names = Names()
     kinds: Counter[str] = Counter()
     unmasked, set_aside = [], []
@@ -275,7 +169,7 @@ def _write(judged: Iterable[_Judged], folder: Path, out: Path, left_out: tuple[s
     return Imported(out, good, dict(kinds), tuple(unmasked), tuple(set_aside), left_out)
 
 
-def _copy(one: _Judged, to: Path) -> None:
+def _copy(one: Judged, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     if one.file is None:
         to.write_bytes(labelme.embedded_image(one.labelled.source))
