@@ -102,10 +102,17 @@ def test_an_unknown_preset_names_the_known():
         load("fast")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"nonsense": 1}', json.dumps({"training": {"steps": -1}})])
+DAMAGED = (
+    "{", "[]", '{"nonsense": 1}', json.dumps({"training": {"steps": -1}}), json.dumps({"no\nsense": 1}), "[" * 100_000,
+    '{"seed": ' + "9" * 5000 + "}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_file_is_a_settings_error(text):
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError) as caught:
         from_json(text)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_stage_at_a_half_cannot_end_at_a_quarter():

@@ -362,6 +362,8 @@ def main() -> None:
     makes training several times faster (benchmarks/threads.py).
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # file names may hold what no terminal shows
     try:
         app()
     except ProtoresError as error:

@@ -228,7 +228,9 @@ def test_json_round_trip_and_a_changed_file_is_refused():
     assert '"path": "good0.png"' in text
     with pytest.raises(SplitError, match="changed after training"):
         Split.from_json(text.replace('"role": "seen"', '"role": "test"', 1))
-    for broken in ("", "{}", "[1]", '{"images": [{"path": "a"}]}'):
+    numbers = text.replace('"path": "good0.png"', '"path": 0', 1)
+    unknown = text.replace('"role": "seen"', '"role": "boss"', 1)
+    for broken in ("", "{}", "[1]", '{"images": [{"path": "a"}]}', "[" * 100_000, numbers, unknown):
         with pytest.raises(SplitError, match="not a split"):
             Split.from_json(broken)
     with pytest.raises(ValueError, match="no such role"):

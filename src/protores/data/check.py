@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from protores.data.finders.copies import copies
-from protores.data.finders.files import not_read, storage, unusable, wrong_ending
+from protores.data.finders.files import names, not_read, storage, unusable, wrong_ending
 from protores.data.finders.light import light
 from protores.data.finders.masks import masks
 from protores.data.finders.near_copies import near_copies
@@ -21,6 +21,7 @@ from protores.settings import DataSettings
 
 FINDERS: tuple[Callable[[Scan], Iterator[Problem]], ...] = (
     unusable,
+    names,
     not_read,
     storage,
     wrong_ending,

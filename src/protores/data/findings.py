@@ -30,6 +30,7 @@ RULES: dict[str, Rule] = {
     "empty-file": Rule("error", "copy it again from its source, or leave such files out with --skip-bad"),
     "truncated": Rule("error", "copy it again from its source, or leave such files out with --skip-bad"),
     "unreadable": Rule("error", "copy it again from its source, or leave such files out with --skip-bad"),
+    "name": Rule("error", "rename it in plain letters"),
     "mask-size": Rule("error", "export the mask at the image's size"),
     "mask-orphan": Rule("error", "add the image or remove the mask"),
     "left-out": Rule("warning", "copy it again from its source"),
@@ -80,8 +81,12 @@ class Problem:
         return cls(rule, severity, tuple(paths), message, cure or usual)
 
     def __str__(self) -> str:
-        where = f"{self.paths[0]}: " if self.paths else ""
-        return f"{self.severity}: {where}{self.message}; {self.cure}"
+        return f"{self.severity}: {self.where}{self.message}; {self.cure}"
+
+    @property
+    def where(self) -> str:
+        """The first file as a message begins with it."""
+        return f"{self.paths[0]}: " if self.paths else ""
 
 
 @dataclass(frozen=True)
@@ -147,9 +152,8 @@ class Findings:
         """Raise DataError with the first of the errors, and how many there are, if there is one."""
         if self.errors:
             first, more = self.errors[0], len(self.errors) - 1
-            where = f"{first.paths[0]}: " if first.paths else ""
             others = f" (and {more} more errors, which `protores check` lists)" if more else ""
-            raise DataError(f"{where}{first.message}{others}; {first.cure}")
+            raise DataError(f"{first.where}{first.message}{others}; {first.cure}")
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs; docs/check.md has its fields. Paths below the data set's root are relative to it."""

@@ -1,5 +1,7 @@
 """Files: each way of being broken or odd is named, and a whole plain file is not."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from protores import cli
 from protores.data.finders.files import FORMAT_ENDINGS
 from protores.data.image import ENDINGS
 from protores.settings import DataSettings
@@ -69,6 +72,19 @@ def test_a_mask_drawn_on_the_image_as_it_is_stored(mvtec: Path, found, photo: Im
     photo.save(mvtec / "test/dent/001.png", exif=exif)
     rules = found(mvtec)
     assert "24 x 32, turned as its EXIF tag says" in rules["mask-size"][0].message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such a name themselves")
+def test_a_name_that_is_no_utf8(mvtec: Path, found, capsys, monkeypatch):
+    good = mvtec / "train" / "good"
+    path = (good / "003.png").rename(Path(os.fsdecode(os.fsencode(good) + b"/pr\xfcfling.png")))
+    (problem,) = found(mvtec)["name"]
+    assert (problem.severity, problem.paths) == ("error", (path,))
+    monkeypatch.setattr("sys.argv", ["protores", "check", str(mvtec)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 1
+    assert "pr?fling.png: its name holds" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["ignore", "roi"])

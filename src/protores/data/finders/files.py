@@ -55,6 +55,22 @@ def _of_error(error: DataError, path: Path, skip_bad: bool) -> Problem:
     return Problem.of(rule, [Path(where) if where else path], message, cure)
 
 
+def names(scan: Scan) -> Iterator[Problem]:
+    """Names that are no UTF-8 (from an old camera or a broken archive), which no split.json can hold."""
+    for sample in scan.dataset.samples:
+        for path in filter(None, (sample.path, sample.mask)):
+            if not _is_utf8(str(path)):
+                yield Problem.of("name", [path], "its name holds bytes that are no UTF-8")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def not_read(scan: Scan) -> Iterator[Problem]:
     """Images by their first bytes that are left alone for their ending, in the folders that hold images."""
     for folder in sorted({sample.path.parent for sample in scan.dataset.samples}):
