@@ -75,6 +75,20 @@ def test_a_mask_may_come_as_a_canvas_gives_it(client, inspected, painted):
     assert empty.json()["feedback"]["has_mask"] is False
 
 
+def test_a_mask_stays_while_the_image_is_bad_unless_another_is_given(client, inspected, painted):
+    id = inspected()["id"]
+
+    def say(**said) -> bool:
+        return client.post("/v1/feedback", json={"id": id, **said}).json()["feedback"]["has_mask"]
+
+    assert say(label="bad", mask=text(painted))
+    assert say(label="bad", kind="dent")
+    assert not say(label="bad", mask=None)
+    assert say(label="bad", mask=text(painted))
+    assert not say(label="good")
+    assert not say(label="bad")
+
+
 def test_what_contradicts_itself_is_refused(client, inspected, painted):
     record = inspected()
     bomb = png_of(np.zeros((4000, 4000), np.uint8))

@@ -9,7 +9,8 @@ import io
 import lzma
 import math
 import zlib
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -66,7 +67,7 @@ def _require_whole(page: tifffile.TiffPage, size: int) -> None:
 
 def _require_honest(page: tifffile.TiffPage, data: bytes) -> None:
     """Raises Damaged where its strips or tiles unpack to more than they have room for."""
-    if page.compression not in _UNPACKERS:
+    if page.compression not in _UNPACKERS or page.dtype is None:
         return
     room = max(page.nbytes, math.prod(page.chunks) * math.prod(page.chunked) * page.dtype.itemsize)
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
@@ -89,7 +90,7 @@ def _left(unpacker: "zlib._Decompress | lzma.LZMADecompressor") -> bytes | None:
 
 
 _PIECE = 1 << 20
-_UNPACKERS = {
+_UNPACKERS: dict[int, Callable[[], Any]] = {
     tifffile.COMPRESSION.ADOBE_DEFLATE: zlib.decompressobj,
     tifffile.COMPRESSION.DEFLATE: zlib.decompressobj,
     tifffile.COMPRESSION.LZMA: lzma.LZMADecompressor,

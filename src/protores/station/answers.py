@@ -66,7 +66,7 @@ async def _on_failure(_: Request, error: Any) -> Response:
     return refused(failure(error))
 
 
-HANDLERS: dict[type[Exception], Callable[..., Any]] = {
+HANDLERS: dict[int | type[Exception], Callable[..., Any]] = {
     Refusal: _on_refusal,
     RequestValidationError: _on_invalid,
     HTTPException: _on_no_path,

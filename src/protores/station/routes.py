@@ -93,7 +93,7 @@ async def inspect(request: Request, station: Here) -> Response:
 @router.get("/v1/verdicts", response_model=Page, responses=_errors(401, 404, 422))
 def verdicts(
     station: Here,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Annotated[int, Query(ge=1, le=500, description="Verdicts on a page.")] = 50,
     before: Annotated[str | None, Query(description="`next` of the page before.")] = None,
     verdict: Outcome | None = None,
     feedback: Literal["any", "none", "good", "bad"] | None = None,
@@ -106,13 +106,13 @@ def verdicts(
     return _json(Page(verdicts=tuple(records), next=following, counts=station.store.counts()))
 
 
-@router.get("/v1/verdicts/{id}", response_model=Record, responses=_errors(401, 404))
+@router.get("/v1/verdicts/{id}", response_model=Record, responses=_errors(401, 404, 422))
 def verdict(id: Id, station: Here) -> Response:
     """A verdict, with what people said about it."""
     return _json(_there(station.store.get(id)))
 
 
-@router.get("/v1/verdicts/{id}/image", response_class=Response, responses=PICTURE | _errors(401, 404))
+@router.get("/v1/verdicts/{id}/image", response_class=Response, responses=PICTURE | _errors(401, 404, 422))
 async def image(
     request: Request,
     id: Id,
@@ -130,13 +130,13 @@ async def image(
     return Response(content, media_type="image/png", headers=FOREVER)
 
 
-@router.get("/v1/verdicts/{id}/map", response_class=Response, responses=PICTURE | _errors(401, 404))
+@router.get("/v1/verdicts/{id}/map", response_class=Response, responses=PICTURE | _errors(401, 404, 422))
 def anomaly_map(id: Id, station: Here) -> Response:
     """The anomaly map, to be stretched over the image: PNG, 8-bit gray, 255 = 1."""
     return Response(_there(station.store.map(id)), media_type="image/png", headers=FOREVER)
 
 
-@router.get("/v1/verdicts/{id}/mask", response_class=Response, responses=PICTURE | _errors(401, 404))
+@router.get("/v1/verdicts/{id}/mask", response_class=Response, responses=PICTURE | _errors(401, 404, 422))
 def mask(id: Id, station: Here) -> Response:
     """The painted mask, of the image's size: PNG, 0 or 255."""
     found = station.store.mask(id)
@@ -174,7 +174,7 @@ async def judge(request: Request, station: Here) -> Response:
     return _json(record)
 
 
-@router.delete("/v1/feedback/{id}", response_model=Record, responses=_errors(401, 404, 507))
+@router.delete("/v1/feedback/{id}", response_model=Record, responses=_errors(401, 404, 422, 507))
 def take_back(id: Id, station: Here) -> Response:
     """Takes back what was said about a verdict."""
     return _json(_there(station.store.take_back(id)))
