@@ -126,7 +126,7 @@ def started(*words: str):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM")
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGINT", "SIGKILL"])
 def test_the_command_serves_until_a_signal_and_remembers(thresholded, tmp_path, png, sent):
     store, out = tmp_path / "store", tmp_path / "feedback"
     words = ("serve", str(thresholded), "--port", "0", "--store", str(store), "--threads", "1")
@@ -138,8 +138,8 @@ def test_the_command_serves_until_a_signal_and_remembers(thresholded, tmp_path, 
         assert status == 200
         (record,) = told["verdicts"]
         assert ask(port, "POST", "/v1/feedback", json.dumps({"id": record["id"], "label": "good"}))[0] == 200
-        process.send_signal(sent)
-        assert process.wait(30) == 0
+        process.send_signal(getattr(signal, sent))
+        assert process.wait(30) == (-signal.SIGKILL if sent == "SIGKILL" else 0)
         assert process.stderr.read() == ""
     done = subprocess.run(
         [sys.executable, "-m", "protores.cli", "feedback", str(store), "--out", str(out)],
