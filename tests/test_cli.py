@@ -1,6 +1,7 @@
 """Every command by its words; every bad input is one line with its cure, exit code 2, and nothing half-written."""
 
 import errno
+import json
 import shutil
 import subprocess
 import sys
@@ -411,6 +412,41 @@ def test_a_full_disk_for_predict(call, refused, monkeypatch, tiny_run, tiny_prod
     monkeypatch.setattr("protores.files.os.replace", full)
     result = call("predict", tiny_run, tiny_product / "test" / "good", "--out", tmp_path / "found")
     refused(result, "is full; free some space and try again", out=None)
+
+
+# Labels of other tools, and corrections
+
+
+def test_import_masks(call, refused, tiny_product, tmp_path):
+    shutil.copytree(tiny_product / "train" / "good", tmp_path / "src")
+    images = [{"id": n, "file_name": f"{n:03}.png", "height": 64, "width": 64} for n in range(3)]
+    boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [4, 4, 9, 9]} for n in range(2)]
+    labels = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "dent"}]}
+    (tmp_path / "src" / "labels.json").write_text(json.dumps(labels))
+    words = ("import-masks", "--from", "coco", tmp_path / "src", "--out")
+    code, out, _ = call(*words, tmp_path / "data")
+    assert code == 0
+    assert out.splitlines() == [
+        f"imported  {tmp_path / 'data'}: 0 good; 2 dent",
+        "set aside 1 images (002.png): nobody said whether they are good",
+    ]
+    assert call(*words, tmp_path / "all", "--good-if-empty", "--ignore-labels", "dent")[0] == 0
+    assert len(list((tmp_path / "all" / "good").iterdir())) == 3
+    refused(call(*words, tmp_path / "data"), "pass another --out", out=None)
+    refused(call("import-masks", "--from", "voc", tmp_path, "--out", tmp_path / "run"), "choose labelme, coco, cvat")
+    (tmp_path / "src" / "001.png").unlink()
+    refused(call(*words, tmp_path / "run"), "001.png: is not below", "or pass --skip-bad")
+
+
+def test_what_cannot_be_added(train, refused, data, tmp_path):
+    refused(train("--add", tmp_path / "nowhere"), "give the folder that holds the images")
+    refused(train("--add", data, data=data), "name each folder that is to be added once")
+    (tmp_path / "empty" / "good").mkdir(parents=True)
+    refused(train("--add", data, "--add", tmp_path / "empty"), "or leave the folder out")
+    refused(train("--add", data, "--set", "data.add=[]"), "contradict each other; pass one of them")
+    broken = next((data / "train" / "good").iterdir())
+    broken.write_bytes(broken.read_bytes()[:-200])
+    refused(train("--add", data), f"{broken}: cut off")
 
 
 # export and verify

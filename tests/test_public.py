@@ -10,6 +10,7 @@ import pytest
 import protores
 from protores import errors, workflow
 from protores.decision import calibration
+from protores.labels import importing
 from protores.runtime import inspector, verify
 
 ROOT = Path(__file__).parents[1]
@@ -18,8 +19,8 @@ HEAVY = ("torch", "lightning", "timm", "cv2", "sklearn", "numpy")
 
 def test_public_names():
     assert protores.__all__ == [
-        "Inspector", "ProtoresError", "__version__", "calibrate", "check", "demo", "evaluate", "export", "predict",
-        "preview", "train", "verify",
+        "Inspector", "ProtoresError", "__version__", "calibrate", "check", "demo", "evaluate", "export",
+        "import_masks", "predict", "preview", "train", "verify",
     ]  # fmt: skip
     assert set(protores.__all__) <= set(dir(protores))
 
@@ -31,6 +32,7 @@ def test_functions_are_those_of_the_workflow():
     assert protores.Inspector is inspector.Inspector
     assert protores.verify is verify.verify
     assert protores.calibrate is calibration.calibrate
+    assert protores.import_masks is importing.import_masks
 
 
 def test_an_unknown_name_is_an_attribute_error():

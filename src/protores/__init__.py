@@ -11,6 +11,7 @@ from protores.errors import ProtoresError
 
 if TYPE_CHECKING:
     from protores.decision.calibration import calibrate
+    from protores.labels.importing import import_masks
     from protores.prediction import predict
     from protores.runtime.inspector import Inspector
     from protores.runtime.verify import verify
@@ -26,6 +27,7 @@ __all__ = [
     "demo",
     "evaluate",
     "export",
+    "import_masks",
     "predict",
     "preview",
     "train",
@@ -35,6 +37,7 @@ __all__ = [
 _WITHOUT_TORCH = {
     "Inspector": "protores.runtime.inspector",
     "calibrate": "protores.decision.calibration",
+    "import_masks": "protores.labels.importing",
     "predict": "protores.prediction",
     "verify": "protores.runtime.verify",
 }
