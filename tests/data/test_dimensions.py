@@ -117,3 +117,12 @@ def test_a_header_that_is_cut_off_is_damaged_or_counts_the_same(name: str, data:
     cut = whole[: data.draw(st.integers(0, min(len(whole), 400)))]
     with suppress(Damaged):
         assert pixel_count(cut) == HEIGHT * WIDTH
+
+
+@given(st.sampled_from(sorted(FILES)), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=8))
+def test_whatever_a_header_says_it_is_a_number_or_damaged(name: str, changes: list[tuple[int, int]]):
+    file = bytearray(FILES[name])
+    for at, value in changes:
+        file[at % len(file)] = value
+    with suppress(Damaged):
+        assert pixel_count(bytes(file)) >= 0

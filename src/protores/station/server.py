@@ -49,6 +49,7 @@ def serve(
         raise
     app = App(station, token)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # else a client's broken files fill the log
     config = uvicorn.Config(
         app,
         log_config=None,
