@@ -29,6 +29,8 @@ from protores.training.fit import prepare_torch
 
 FAR = 5.0
 """Robust standard deviations above the median from which an image is a suspect."""
+LEAST_SPREAD = 0.1
+"""Of log odds, that is a tenth of the score where scores are small; below it they are as good as equal."""
 FEWEST = 8
 """Good images, below which there is no usual one."""
 _BATCH = 8
@@ -76,7 +78,7 @@ def outlyingness(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     clipped = np.clip(scores.astype(np.float64), 1e-9, 1 - 1e-9)
     odds = np.log(clipped / (1 - clipped))
     above = odds - np.median(odds)
-    return above / max(1.4826 * np.median(np.abs(above)), 1e-6)
+    return above / max(1.4826 * np.median(np.abs(above)), LEAST_SPREAD)
 
 
 @torch.inference_mode()
