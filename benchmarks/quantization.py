@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -22,10 +21,10 @@ from common import write
 from protores.bundle.convert import INPUT, to_onnx, to_openvino
 from protores.bundle.export import Trained, _figures
 from protores.bundle.graph import deployed
-from protores.bundle.quantize import IMAGES, _stem
+from protores.bundle.quantize import FLOAT, _stem
 from protores.bundle.quiet import import_quietly, openvino_core
 from protores.data.image import network_input
-from protores.judgement import calibration_images
+from protores.judgement import calibration_images, typical_images
 from protores.model.scoring import score_images
 from protores.product import open_product
 from protores.progress import Progress
@@ -39,14 +38,11 @@ def trained(path: Path) -> Trained:
     run = Run(path)
     settings = run.read_settings()
     product, _ = open_product(settings, True, Progress())
-    calibration = calibration_images(product, _synthesizer(product, settings), settings.seed)
+    synthesizer = _synthesizer(product, settings)
+    calibration = calibration_images(product, synthesizer, settings.seed)
+    typical = typical_images(product, synthesizer, settings.seed)
     network = run.load_network(settings)
-    return Trained(network, settings, run.read_split(), product, calibration, *run.read_decision(settings))
-
-
-def last(model: Any) -> str:
-    """The last convolution."""
-    return [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"][-1]
+    return Trained(network, settings, run.read_split(), product, calibration, typical, *run.read_decision(settings))
 
 
 def main() -> None:
@@ -56,23 +52,27 @@ def main() -> None:
     nncf.set_log_level(logging.ERROR)
     core = openvino_core()
     good = source.product.role("train").images
-    good = good[np.unique(np.linspace(0, len(good) - 1, IMAGES).round().astype(int))]
+    good = good[np.unique(np.linspace(0, len(good) - 1, len(source.typical)).round().astype(int))]
     images = source.pool
     given = network_input(images.images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(to_onnx(deployed(source.network), source.settings.data.size), path)
         plain = to_openvino(path)
+        stem, sums = _stem(plain, "openvino"), [name for name in FLOAT if name not in ("Add", "MatMul", "Gemm")]
         kept = {
-            "int8, every convolution": [],
-            "int8, first convolution in float": [_stem(plain, "openvino")],
-            "int8, first and last in float": [_stem(plain, "openvino"), last(plain)],
+            "int8, all but matrix products; good images": ([], ["MatMul"], good),
+            "the same; half with anomalies": ([], ["MatMul"], source.typical),
+            "int8, convolutions and sums; good images": ([stem], ["MatMul", *sums], good),
+            "int8, convolutions; good images": ([stem], FLOAT, good),
+            "int8, convolutions; half with anomalies": ([stem], FLOAT, source.typical),
+            "the same, the first too": ([], FLOAT, source.typical),
         }
         models = {"f32": (plain, "f32"), "bf16": (to_openvino(path), "bf16")}
-        for name, names in kept.items():
-            scope = nncf.IgnoredScope(names=names, types=["MatMul"])
-            data = nncf.Dataset(good, lambda image: network_input(image[None]))
-            model = nncf.quantize(to_openvino(path), data, subset_size=len(good), ignored_scope=scope)
+        for name, (names, types, ranges) in kept.items():
+            scope = nncf.IgnoredScope(names=names, types=types, validate=False)
+            data = nncf.Dataset(ranges, lambda image: network_input(image[None]))
+            model = nncf.quantize(to_openvino(path), data, subset_size=len(ranges), ignored_scope=scope)
             models[name] = (model, "bf16")
     compiled, times = {}, {name: [] for name in models}
     for name, (model, precision) in models.items():
@@ -97,7 +97,7 @@ def main() -> None:
             "deviation_mean": round(float(off.mean()), 6),
         }
         print(name, figures[name])
-    write("quantization", figures, images=len(images), calibrated_on=len(good), preset=source.settings.preset)
+    write("quantization", figures, images=len(images), calibrated_on=len(source.typical), preset=source.settings.preset)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from protores.progress import Progress
 from protores.settings import Settings
 from protores.synthesis.synthesizer import Synthesizer
 
-CALIBRATION = 2
+CALIBRATION, TYPICAL = 2, 3
 SIMULATED = "simulated"
 
 
@@ -74,6 +74,19 @@ def calibration_images(product: Product, synthesizer: Synthesizer, seed: int) ->
         kinds=own.kinds + (SIMULATED,) * len(drawn),
         paths=own.paths + tuple(own.paths[i] for i in good),
     )
+
+
+def typical_images(product: Product, synthesizer: Synthesizer, seed: int) -> NDArray[np.uint8]:
+    """What the network's activations are like: at most 128 of the good images that train, N x H x W x 3, spread evenly
+    over all of them, with a simulated anomaly in every second one.
+    """
+    good = product.role("train")
+    picked = np.unique(np.linspace(0, len(good) - 1, 128).round().astype(int))
+    images = good.images[picked]
+    for place in range(1, len(images), 2):
+        rng = np.random.default_rng((seed, TYPICAL, place))
+        images[place] = synthesizer.simulated(images[place], int(picked[place]), rng).image
+    return images
 
 
 def pick_threshold(network: PRN, images: Images, settings: Settings) -> float | None:

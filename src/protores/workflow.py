@@ -18,7 +18,7 @@ from protores.data.layouts import TEST, survey
 from protores.data.splits import Split, refuse_trained
 from protores.errors import RunError, SettingsError, SplitError
 from protores.files import write_json, writing
-from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold
+from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold, typical_images
 from protores.metrics.evaluation import Evaluation
 from protores.model.network import build_network, check_size
 from protores.model.prototypes import number_of_prototypes
@@ -166,8 +166,10 @@ def export(
     network = run.load_network(settings)
     prepare_torch(settings.training, settings.seed)
     product = reopen(settings, split, "restore them, or train anew", progress)
-    calibration = calibration_images(product, _synthesizer(product, settings), settings.seed)
-    trained = Trained(network, settings, split, product, calibration, *run.read_decision(settings))
+    synthesizer = _synthesizer(product, settings)
+    calibration = calibration_images(product, synthesizer, settings.seed)
+    typical = typical_images(product, synthesizer, settings.seed)
+    trained = Trained(network, settings, split, product, calibration, typical, *run.read_decision(settings))
     with writing(into):
         return export_bundle(into, trained, format, precision, _engines, licence, force, progress)
 

@@ -63,7 +63,8 @@ STEPS = 4
 class Trained:
     """All of a run that a bundle is made from.
 
-    calibration: see judgement.calibration_images. decision, ignore, roi: see Run.read_decision.
+    calibration: see judgement.calibration_images. typical: see judgement.typical_images; only INT8 needs them.
+    decision, ignore, roi: see Run.read_decision.
     """
 
     network: PRN
@@ -71,6 +72,7 @@ class Trained:
     split: Split
     product: Product
     calibration: Images | None
+    typical: NDArray[np.uint8]
     decision: Decision
     ignore: NDArray[np.uint8] | None
     roi: NDArray[np.uint8] | None
@@ -116,7 +118,7 @@ def export_bundle(
     chosen = golden.choose(pool.kinds, scores)
     with whole_folder(out) as folder:
         progress.track("exporting", 1, STEPS)
-        calibrated_on = _write_model(folder, module, trained, format, precision)
+        _write_model(folder, module, trained, format, precision)
         progress.track("exporting", 2, STEPS)
         write_text(folder / IMAGES, Uses.of(trained.split).to_json())
         kinds = [pool.kinds[i] for i in chosen]
@@ -153,7 +155,7 @@ def export_bundle(
         changes: dict[str, Any] = {"golden": Golden(bound=_bound(precision, found), samples=samples)}
         progress.track("exporting", 3, STEPS)
         if precision == "int8":
-            cost = _cost(trained, networks[0], maps, calibrated_on, force)
+            cost = _cost(trained, networks[0], maps, force)
             changes["model"] = contract.model.model_copy(update={"quantization": cost})
         contract = contract.model_copy(update=changes)
         contract.with_files(folder, *contract.named()).write(folder)
@@ -161,23 +163,22 @@ def export_bundle(
     return Contract.read(out)
 
 
-def _write_model(folder: Path, module: Deployed, trained: Trained, format: Format, precision: Precision) -> int:
-    """Writes the model's file(s). Returns on how many images it was calibrated."""
+def _write_model(folder: Path, module: Deployed, trained: Trained, format: Format, precision: Precision) -> None:
+    """Writes the model's file(s)."""
     import onnx
 
-    path, calibrated_on = folder / FILES["onnx"], 0
+    path = folder / FILES["onnx"]
     model: Any = to_onnx(module, trained.settings.data.size)
     if format == "openvino":
         onnx.save(model, path)
         model = to_openvino(path)
     if precision == "int8":
-        model, calibrated_on = quantize(model, trained.product.role("train").images, format)
+        model = quantize(model, trained.typical, format)
     if format == "onnx":
         onnx.save(model, path)
     else:
         import_quietly("openvino").save_model(model, folder / FILES["openvino"], compress_to_fp16=False)
         path.unlink()
-    return calibrated_on
 
 
 def _decision(folder: Path, trained: Trained) -> Decision:
@@ -210,7 +211,7 @@ def _bound(precision: Precision, found: float) -> float:
     return F32_BOUND if precision == "f32" else min(1.0, max(REDUCED_BOUND, round(2 * found, 4)))
 
 
-def _cost(trained: Trained, network: Network, maps: Maps, calibrated_on: int, force: bool) -> Quantization:
+def _cost(trained: Trained, network: Network, maps: Maps, force: bool) -> Quantization:
     """What INT8 costs on the calibration part; maps: of torch. Raises BundleError if that is too much."""
     images, none = trained.calibration, Figure(f32=None, int8=None)
     figures = dict.fromkeys(COST, none)
@@ -221,7 +222,7 @@ def _cost(trained: Trained, network: Network, maps: Maps, calibrated_on: int, fo
     if refusal and not force:
         raise BundleError(f"{refusal}; export bf16 with --format openvino, or pass --force")
     return Quantization(
-        calibrated_on=calibrated_on,
+        calibrated_on=len(trained.typical),
         judged_on=0 if images is None else len(images),
         image_auroc=figures["image_auroc"],
         pixel_ap=figures["pixel_ap"],

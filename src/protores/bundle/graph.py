@@ -36,7 +36,7 @@ class Deployed(nn.Module):
         return len(self.network.residuals.prototypes.maps_0)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.context(torch.sigmoid(self.network(image)))
+        return self.context(torch.sigmoid(self.network(image))).clamp(0, 1)  # rounding reaches beyond
 
 
 class StoredPrototypes(nn.Module):
