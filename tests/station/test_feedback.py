@@ -63,6 +63,25 @@ def test_feedback_is_kept_replaced_and_taken_back(client, inspected, painted):
     assert client.get("/v1/verdicts?feedback=any").json()["verdicts"] == []
 
 
+def test_a_mask_stays_where_none_is_given(client, inspected, painted):
+    """A kind that is chosen after painting does not cost the mask."""
+    record = inspected()
+
+    def say(**said) -> bool:
+        answer = client.post("/v1/feedback", json={"id": record["id"], "label": "bad", **said})
+        return answer.json()["feedback"]["has_mask"]
+
+    assert not say()
+    assert say(mask=text(painted))
+    assert say(kind="bent")
+    mask = client.get(f"/v1/verdicts/{record['id']}/mask").content
+    np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(mask, np.uint8), -1), painted)
+    assert not say(mask=None)
+    assert say(mask=text(painted))
+    assert not say(label="good")
+    assert not say()
+
+
 def test_a_mask_may_come_as_a_canvas_gives_it(client, inspected, painted):
     record = inspected()
     canvas = np.zeros((*painted.shape, 4), np.uint8)

@@ -77,6 +77,7 @@ def test_pages_are_a_filtered_history_newest_first(store, verdict, feedback):
         before = following
     assert found == expected
     assert store.counts() == {"all": 23, "good": 8, "look-again": 0, "bad": 8, "feedback": len(said)}
+    assert store.counts() == {"all": 23, "good": 8, "look-again": 0, "bad": 8, "feedback": len(said)}
 
 
 def test_verdicts_are_kept_all_or_none(store):

@@ -20,3 +20,6 @@ export function drawn(tag, attributes = {}, ...children) {
 export const pressed = (button) => button.getAttribute("aria-pressed") === "true";
 export const press = (button, on) => button.setAttribute("aria-pressed", String(on));
 export const plural = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
+
+/** How many times larger than usual letters are here: walls have large ones, and what is drawn grows with them. */
+export const magnified = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;

@@ -1,6 +1,6 @@
 // Scores on a line with the two thresholds as handles. Moved, they are a trial: everything shown is judged by them, nothing is kept.
 
-import { $, drawn, plural } from "./dom.js";
+import { $, drawn, magnified, plural } from "./dom.js";
 import { fromLogit, logit, NAMES, OUTCOMES, outcome, short } from "./verdict.js";
 
 const HANDLES = { "good-below": "good_below", "bad-above": "bad_above" };
@@ -100,17 +100,17 @@ export class Strip {
     this.#fitRange();
     const { at, trial } = this, plot = $("plot"), width = (this.width = plot.clientWidth), height = plot.clientHeight;
     if (!width) return;
-    const x = (score) => this.#place(score) * width, floor = height - LANE;
+    const unit = (this.unit = magnified()), x = (score) => this.#place(score) * width, floor = height - LANE * unit;
     const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "scores of the images in the history" });
     if (at) this.#zones(svg, x, floor);
     this.#bars(svg, x, floor);
-    for (const record of this.records.filter((one) => one.feedback)) this.#mark(svg, record, x(record.score), floor + LANE / 2);
+    for (const record of this.records.filter((one) => one.feedback)) this.#mark(svg, record, x(record.score), floor + (LANE * unit) / 2);
     if (trial && this.inUse) {
       for (const score of Object.values(this.inUse)) svg.append(drawn("line", { class: "in-use", x1: x(score), x2: x(score), y1: 0, y2: floor }));
     }
     if (this.current) {
       const place = x(this.current.score);
-      svg.append(drawn("path", { class: "current", d: `M${place - 7} 0h14l-7 11z` }), drawn("line", { class: "current", x1: place, x2: place, y1: 8, y2: floor }));
+      svg.append(drawn("path", { class: "current", d: `M${place - 7 * unit} 0h${14 * unit}l${-7 * unit} ${11 * unit}z` }), drawn("line", { class: "current", x1: place, x2: place, y1: 8, y2: floor }));
     }
     plot.replaceChildren(svg);
     for (const [id, key] of Object.entries(HANDLES)) this.#setHandle(id, at?.[key]);
@@ -123,14 +123,14 @@ export class Strip {
     OUTCOMES.forEach((verdict, k) => {
       const wide = Math.max(0, edges[k + 1] - edges[k]);
       svg.append(drawn("rect", { class: `zone ${verdict}`, x: edges[k], y: 0, width: wide, height: floor }));
-      if (wide > 80) svg.append(drawn("text", { class: verdict, x: edges[k] + 8, y: 14 }, `${NAMES[verdict]} ${this.#count(verdict)}`));
+      if (wide > 90 * this.unit) svg.append(drawn("text", { class: verdict, x: edges[k] + 8 * this.unit, y: 14 * this.unit }, `${NAMES[verdict]} ${this.#count(verdict)}`));
     });
   }
 
   #bars(svg, x, floor) {
-    const bins = new Map();
+    const bins = new Map(), wide = BIN * this.unit;
     for (const record of this.records) {
-      const bin = Math.floor(x(record.score) / BIN), verdict = this.verdictOf(record);
+      const bin = Math.floor(x(record.score) / wide), verdict = this.verdictOf(record);
       if (!bins.has(bin)) bins.set(bin, new Map());
       bins.get(bin).set(verdict, (bins.get(bin).get(verdict) ?? 0) + 1);
     }
@@ -138,8 +138,8 @@ export class Strip {
     for (const [bin, counts] of bins) {
       let base = floor;
       for (const verdict of ["none", ...OUTCOMES]) {
-        const tall = ((counts.get(verdict) ?? 0) / most) * (floor - TOP);
-        if (tall) svg.append(drawn("rect", { class: `score ${verdict}`, x: bin * BIN + 0.5, y: (base -= tall), width: BIN - 1, height: tall }));
+        const tall = ((counts.get(verdict) ?? 0) / most) * (floor - TOP * this.unit);
+        if (tall) svg.append(drawn("rect", { class: `score ${verdict}`, x: bin * wide + 0.5, y: (base -= tall), width: wide - 1, height: tall }));
       }
     }
     svg.append(drawn("line", { class: "axis", x1: 0, x2: this.width, y1: floor, y2: floor }));
@@ -147,7 +147,7 @@ export class Strip {
 
   /** What was said about an image: a ring for good, a cross for bad; larger where the verdict differs. */
   #mark(svg, record, x, y) {
-    const { label } = record.feedback, r = this.#right(record) ? 3.5 : 6;
+    const { label } = record.feedback, r = this.unit * (this.#right(record) ? 3.5 : 6);
     svg.append(label === "good" ? drawn("circle", { class: "said good", cx: x, cy: y, r })
       : drawn("path", { class: "said bad", d: `M${x - r} ${y - r}l${2 * r} ${2 * r}M${x + r} ${y - r}l${-2 * r} ${2 * r}` }));
   }

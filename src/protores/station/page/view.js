@@ -1,6 +1,7 @@
 // The image with what lies over it: heat map, outlines, a painted mask. Zoom, pan, and the brush where there is a painter.
 // One canvas in pixels of the screen, of which only the visible part is drawn: large images stay fluid.
 
+import { magnified } from "./dom.js";
 import { outline } from "./painter.js";
 
 const FOUND = "#ff3ce6", TRUTH = "#00dcff";
@@ -9,7 +10,7 @@ const CLICK = 4;
 const MOST_LABELS = 30;
 
 export class View {
-  /** told: {hover(k), pick(k), need(), moved(), painted()}; k: of a region, or null. */
+  /** told: {hover(k), pick(k), need(), moved(scale), painted()}; k: of a region, or null; scale: null without an image. */
   constructor(canvas, told) {
     this.canvas = canvas;
     this.told = told;
@@ -98,7 +99,7 @@ export class View {
     const within = (start, length, room) => (length <= room ? (room - length) / 2 : Math.min(0, Math.max(room - length, start)));
     this.left = within(left, this.width * this.scale, this.canvas.clientWidth);
     this.top = within(top, this.height * this.scale, this.canvas.clientHeight);
-    this.told.moved();
+    this.told.moved(this.record && this.scale);
     this.draw();
   }
 
@@ -251,7 +252,7 @@ export class View {
 
   /** A mask as a rim around a tint: shifted copies of it, its inside thinned, coloured. */
   #mask(mask) {
-    const [flat, rim] = this.layers, { width, height } = flat.canvas, thick = 1.6 * window.devicePixelRatio;
+    const [flat, rim] = this.layers, { width, height } = flat.canvas, thick = 1.6 * magnified() * window.devicePixelRatio;
     for (const layer of [flat, rim]) {
       layer.globalCompositeOperation = "source-over";
       layer.globalAlpha = 1;
@@ -270,28 +271,28 @@ export class View {
   }
 
   #contours() {
-    const { context, scale } = this, ratio = window.devicePixelRatio;
+    const { context, scale } = this, ratio = window.devicePixelRatio, unit = magnified();
     const marked = (k) => k === this.selected || k === this.hovered;
     context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * this.left, ratio * this.top);
     context.lineJoin = "round";
     this.regions.forEach((region, k) => {
       for (const [style, wide] of [["rgb(0 0 0 / .55)", 2.5], [FOUND, 0]]) {
         context.strokeStyle = style;
-        context.lineWidth = ((marked(k) ? 4 : 2) + wide) / scale;
+        context.lineWidth = (unit * ((marked(k) ? 4 : 2) + wide)) / scale;
         context.stroke(region.path);
       }
     });
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.font = "600 13px system-ui, sans-serif";
+    context.font = `600 ${13 * unit}px system-ui, sans-serif`;
     context.textAlign = "center";
     this.regions.forEach((region, k) => {
       if (this.painter || (k >= MOST_LABELS && !marked(k))) return;
-      const [x, y] = region.box, text = String(k + 1), wide = 12 + 8 * text.length;
-      const left = Math.max(0, this.left + x * scale - wide - 2), top = Math.max(0, this.top + y * scale - 20);
+      const [x, y] = region.box, text = String(k + 1), wide = (12 + 8 * text.length) * unit;
+      const left = Math.max(0, this.left + x * scale - wide - 2), top = Math.max(0, this.top + y * scale - 20 * unit);
       context.fillStyle = marked(k) ? FOUND : "rgb(0 0 0 / .72)";
-      context.fillRect(left, top, wide, 19);
+      context.fillRect(left, top, wide, 19 * unit);
       context.fillStyle = marked(k) ? "#000" : "#fff";
-      context.fillText(text, left + wide / 2, top + 14);
+      context.fillText(text, left + wide / 2, top + 14 * unit);
     });
   }
 
