@@ -32,6 +32,10 @@ def refused(refusal: Refusal) -> JSONResponse:
 def failure(error: Exception) -> Refusal:
     """What went wrong on this side: in full in the log, for the client in a line that names no path."""
     logger.error("a request failed", exc_info=error)
+    return _told(error)
+
+
+def _told(error: Exception) -> Refusal:
     if isinstance(error, StationError):
         return Refusal(500, str(error))
     if isinstance(error, (OSError, sqlite3.Error)):
@@ -66,6 +70,10 @@ async def _on_failure(_: Request, error: Any) -> Response:
     return refused(failure(error))
 
 
+async def _on_bug(_: Request, error: Any) -> Response:
+    return refused(_told(error))  # the server logs it
+
+
 HANDLERS: dict[int | type[Exception], Callable[..., Any]] = {
     Refusal: _on_refusal,
     RequestValidationError: _on_invalid,
@@ -74,5 +82,5 @@ HANDLERS: dict[int | type[Exception], Callable[..., Any]] = {
     StationError: _on_failure,
     OSError: _on_failure,
     sqlite3.Error: _on_failure,
-    Exception: _on_failure,
+    Exception: _on_bug,
 }
