@@ -20,7 +20,7 @@ from protores.station.metrics import Metrics
 from protores.station.refusal import Refusal
 
 OPEN = frozenset({"/", "/health", "/docs", "/openapi.json"})
-"""Paths that need no token: they tell nothing of images. So does what is below /static/."""
+"""Paths that need no token: they tell nothing of images. Nor does what is below /static/."""
 LINGER_SECONDS = 5.0
 WHILE_STOPPING = frozenset({"/health", "/metrics"})
 SECURITY_HEADERS: Mapping[str, str] = {

@@ -8,7 +8,8 @@ from protores.station.refusal import Refusal
 
 LONGEST = 200
 LONGEST_KIND = 60
-_FORBIDDEN = re.compile(r'[\\/:*?"<>|]')
+_FORBIDDEN = re.compile(r'[\\/:*?"<>|,]')
+"""Separators, and the comma between kinds on the command line."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 """Names that Windows keeps for itself."""
 
@@ -34,7 +35,7 @@ def checked_kind(kind: str | None) -> str | None:
         len(kind) > LONGEST_KIND
         or not kind.isprintable()
         or _FORBIDDEN.search(kind)
-        or kind.startswith(".")
+        or kind.startswith((".", "-", "=", "+", "@"))  # hidden, an option, a spreadsheet's formula
         or kind.endswith(".")
         or _DEVICES.match(kind)
         or kind.casefold() == GOOD
