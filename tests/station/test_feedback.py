@@ -200,7 +200,8 @@ def test_a_kind_is_one_folder_of_its_own_or_refused(tmp_path_factory, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["..", "a/b", "a\\b", "CON", "nul.txt", "good", "Good", "x" * 61, "a\nb", ".a", "a.", "a:b", "a,b", "-a", "=1+1"]
+    "kind",
+    ["..", "a/b", "a\\b", "CON", "nul.txt", "good", "Good", "x" * 61, "a\nb", ".a", "a.", "a:b", "a,b", "-a", "=1+1"],
 )
 def test_kinds_that_are_no_folders(kind):
     with pytest.raises(Refusal):
