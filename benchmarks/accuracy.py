@@ -95,13 +95,13 @@ def prepare(rows: Sequence[Row], arguments: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def run(jobs: Sequence[Job], side_by_side: int, progress: Progress) -> dict[str, str]:
-    """Trains those that are not finished. Returns why rows failed, by name.
+def run(jobs: Sequence[Job], side_by_side: int, failed: dict[str, str], progress: Progress) -> None:
+    """Trains those that are not finished, and puts into `failed` why rows did, by name.
 
     On Ctrl-C and SIGTERM the processes save their state and end; then KeyboardInterrupt goes on.
     """
     unfinished = {job.folder: job for job in jobs if job.figures is None}
-    waiting, running, failed = deque(unfinished.values()), [], {}
+    waiting, running = deque(unfinished.values()), []
     free, done, cores = list(range(side_by_side)), 0, shares(side_by_side)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -113,7 +113,8 @@ def run(jobs: Sequence[Job], side_by_side: int, progress: Progress) -> dict[str,
         while waiting or running:
             while waiting and free:
                 job = waiting.popleft()
-                job.start(cores[slot := free.pop(0)], slot)
+                slot = free.pop(0)
+                job.start(cores[slot], slot)
                 running.append(job)
             time.sleep(POLL)
             for job in [job for job in running if job.process.poll() is not None]:
@@ -130,7 +131,6 @@ def run(jobs: Sequence[Job], side_by_side: int, progress: Progress) -> dict[str,
         for job in running:
             job.process.wait()
         signal.signal(signal.SIGTERM, before)
-    return failed
 
 
 def shares(side_by_side: int) -> list[list[int]]:
@@ -187,7 +187,7 @@ def main() -> int:
     stopped = False
     with ConsoleProgress() as progress:
         try:
-            failed = run(wanted, arguments.jobs, progress)
+            run(wanted, arguments.jobs, failed, progress)
         except KeyboardInterrupt:
             stopped = True
     publish(plan, jobs, failed, arguments.out, arguments.docs)

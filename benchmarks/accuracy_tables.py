@@ -23,7 +23,7 @@ METRICS = {
     "pixel_ap": "pixel AP",
 }
 GROUP = ("product", "variant", "preset", "seen")
-NO_RESULTS = "No run of this plan is recorded yet."
+NO_RESULTS = "No run at full size is recorded yet."
 Figures = Mapping[str, Any]
 
 
@@ -41,7 +41,7 @@ def report(plan: Plan, rows: Sequence[tuple[Row, Figures | None]], failed: Mappi
         "title": plan.title,
         "size": plan.size,
         "seeds": list(plan.seeds),
-        "variants": {name: variant.says for name, variant in plan.variants.items()},
+        "variants": {name: variant.says for name, variant in plan.variants.items() if variant.only != ()},
         "table": [_line(key, [found for _, found in group]) for key, group in groups.items()] + _means(plan, finished),
         "apart": _apart(plan, groups),
         "published": published(plan.published) if plan.size == "full" else [],
@@ -136,7 +136,7 @@ def published(names: Sequence[str]) -> list[dict[str, Any]]:
 
 def markdown(found: Figures) -> str:
     """The tables of a report, and in words how they came about."""
-    parts = [f"**{found['title']}**"]
+    parts = [f"**{found['title']}** (`benchmarks/plans/{found['plan']}.toml`)"]
     if found["rows"]:
         parts += [_caption(found), _ours(found)]
         parts += [_apart_table(found)] if found["apart"] else []
@@ -164,7 +164,7 @@ def _caption(found: Figures) -> str:
 
 
 def _processor(machine: Figures) -> str:
-    return f"{machine['threads']} cores of {machine['processor']}"
+    return f"{machine['threads']} core{'s' * (machine['threads'] > 1)} of {machine['processor']}"
 
 
 def _listed(values: Iterable[Any]) -> str:
@@ -262,8 +262,12 @@ def fill_docs(page: Path, results: Path) -> None:
         begin, end = f"<!-- accuracy:{name} -->", f"<!-- /accuracy:{name} -->"
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
-        files = [results / f"accuracy_{name}_{size}.json" for size in ("full", "reduced")]
-        found = [json.loads(file.read_text())["figures"] for file in files if file.exists()]
-        shown = map(markdown, found or [report(Plan.read(PLANS / f"{name}.toml"), [], {})])
-        text = before + begin + "\n" + "\n".join(shown) + end + after
+        full, reduced = (results / f"accuracy_{name}_{size}.json" for size in ("full", "reduced"))
+        found = [_kept(full) if full.exists() else report(Plan.read(PLANS / f"{name}.toml"), [], {})]
+        found += [_kept(reduced)] if reduced.exists() else []
+        text = before + begin + "\n" + "\n".join(map(markdown, found)) + end + after
     page.write_text(text, encoding="utf-8")
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))["figures"]

@@ -1,7 +1,7 @@
 """Tables against means and deviations worked out by hand."""
 
 import pytest
-from accuracy_tables import METRICS, fill_docs, markdown, report, spread
+from accuracy_tables import METRICS, PLANS, fill_docs, markdown, report, spread
 from plan import Plan
 
 from protores.files import write_json
@@ -149,7 +149,21 @@ def test_a_page_is_filled_between_its_markers_and_twice_is_once(found, tmp_path)
     once = page.read_text()
     assert once.startswith("a\n<!-- accuracy:hand -->\n**By hand**")
     assert "-old-" not in once
-    assert "<!-- /accuracy:hand -->\nb\n<!-- accuracy:dagm -->\n**DAGM 2007**\n\nNo run of this plan is" in once
+    assert "<!-- /accuracy:hand -->\nb\n<!-- accuracy:dagm -->\n**DAGM 2007** (`benchmarks/plans/dagm" in once
+    assert "No run at full size is recorded yet." in once
     assert "| dagm | DRAEM | 0 | 99.0 |" in once
+    write_json(results / "accuracy_dagm_reduced.json", {"figures": {**found, "size": "reduced"}})
+    fill_docs(page, results)
+    both = page.read_text()
+    assert both.index("| dagm | DRAEM | 0 | 99.0 |") < both.index("Reduced size, for CPUs")
+    (results / "accuracy_dagm_reduced.json").unlink()
     fill_docs(page, results)
     assert page.read_text() == once
+
+
+def test_the_docs_are_what_the_results_give(tmp_path):
+    root = PLANS.parents[1]
+    page = tmp_path / "results.md"
+    page.write_text((root / "docs/results.md").read_text())
+    fill_docs(page, root / "benchmarks/results")
+    assert page.read_text() == (root / "docs/results.md").read_text()
