@@ -1,14 +1,14 @@
 """Chromium without a screen, for the pictures of the docs (on Debian: apt-get install chromium chromium-driver)."""
 
 import base64
+import io
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
-import numpy as np
+from PIL import Image
 from selenium import webdriver
 
 HERE = Path(__file__).resolve().parent
@@ -54,13 +54,12 @@ def shot(browser: webdriver.Chrome, selector: str, width: int, height: int) -> b
 
 
 def save(name: str, png: bytes) -> None:
-    """In as many colours as fit into MOST_BYTES."""
-    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-    for bits in (8, 6, 5, 4):
-        step = 1 << (8 - bits)
-        coarse = np.minimum((image.astype(np.int32) + step // 2) // step * step, 255).astype(np.uint8)
-        data = cv2.imencode(".png", coarse, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
-        if len(data) <= MOST_BYTES:
+    """In as many colours as fit into MOST_BYTES, picked for it."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours in (256, 192, 128, 96, 64):
+        file = io.BytesIO()
+        image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        if file.tell() <= MOST_BYTES:
             break
-    (HERE / f"{name}.png").write_bytes(data)
-    print(f"{name}.png {len(data)} bytes, {bits} bits a channel")
+    (HERE / f"{name}.png").write_bytes(file.getvalue())
+    print(f"{name}.png {file.tell()} bytes, {colours} colours")

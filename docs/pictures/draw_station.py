@@ -13,6 +13,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import cv2
@@ -33,6 +34,8 @@ PHOTO = 640
 """Side of the images that are inspected, pixels: sharper than what the network sees."""
 PARTS = 48
 WIDTH, HEIGHT = 1440, 900
+THUMBNAILS = 12
+"""That are to be seen before a picture is taken."""
 
 
 def main() -> None:
@@ -66,7 +69,7 @@ def inspect(address: str) -> None:
         else:
             image = toy.draw_good(rng, PHOTO)
         body = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
-        headers = {"Content-Type": "image/png", "X-Name": quote(f"board {1042 + part}.png")}
+        headers = {"Content-Type": "image/png", "X-Name": quote(f"{1042 + part}.png")}
         urllib.request.urlopen(urllib.request.Request(f"{address}/v1/inspect", body, headers)).read()
 
 
@@ -83,6 +86,7 @@ def photograph(address: str) -> None:
         paint(browser)
         save("station-painting", shot(browser, "body", WIDTH, HEIGHT))
         press(browser, Keys.ENTER)
+        wait(browser, lambda: browser.find_element(By.ID, "status").text.startswith("Saved"))
         screen(browser, 390, 844)
         choose(browser, "good", 1)
         save("station-phone", shot(browser, "body", 390, 844))
@@ -93,7 +97,8 @@ def choose(browser: webdriver.Chrome, verdict: str, number: int) -> None:
     found = wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, f"#list [data-verdict={verdict}]")[number:])
     browser.execute_script("arguments[0].click(); scrollTo(0, 0)", found[0])
     wait(browser, lambda: found[0].get_attribute("aria-current"))
-    browser.execute_async_script("setTimeout(arguments[0], 1500)")  # thumbnails, too
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#list img[src]")[THUMBNAILS:])
+    browser.execute_async_script("setTimeout(arguments[0], 500)")
 
 
 def trial(browser: webdriver.Chrome) -> None:
@@ -114,7 +119,7 @@ def press(browser: webdriver.Chrome, *keys: str) -> None:
     ActionChains(browser).send_keys(*keys).pause(0.5).perform()
 
 
-def wait(browser: webdriver.Chrome, reached: Callable[[], list[webdriver.remote.webelement.WebElement] | str | None]):
+def wait(browser: webdriver.Chrome, reached: Callable[[], Any]) -> Any:
     return WebDriverWait(browser, 20).until(lambda _: reached())
 
 

@@ -40,7 +40,7 @@ export class Painting {
     this.#size();
     this.draw();
     this.told.changed();
-    this.told.tell("Paint over the defect; wheel or pinch zooms, the right button moves");
+    this.told.tell("Paint over the defect; H hides the heat map, wheel or pinch zooms, the right button moves");
   }
 
   erase(on) {
@@ -87,6 +87,7 @@ export class Painting {
   async save() {
     if (!this.dirty || this.saving) return;
     this.saving = true;
+    this.told.tell("Saving the mask");
     const { area, png } = await this.view.painter.mask();
     const kept = area > 0 && await this.told.save(await base64(png));
     this.saving = false;

@@ -11,7 +11,8 @@ export class Strip {
   /** changed(): thresholds moved or were put back. */
   constructor(changed) {
     this.changed = changed;
-    this.inUse = this.at = null;
+    this.inUse = undefined; // not known yet
+    this.at = null;
     this.records = [];
     this.current = null;
     this.range = [-4, 4];
@@ -26,7 +27,7 @@ export class Strip {
 
   get trial() {
     const { at, inUse } = this;
-    return at !== null && (inUse === null || at.good_below !== inUse.good_below || at.bad_above !== inUse.bad_above);
+    return at !== null && (!inUse || at.good_below !== inUse.good_below || at.bad_above !== inUse.bad_above);
   }
 
   /** What a record counts as here: by the thresholds on trial, else as it was judged. */
@@ -170,7 +171,7 @@ export class Strip {
       const others = records.filter((one) => this.verdictOf(one) !== (one.verdict ?? "none")).length;
       parts.push(`trial: ${others} of ${records.length} differ`);
     } else {
-      parts.push(this.at ? plural(records.length, "image", "images") : "none in this bundle: drag the handles to try some");
+      parts.push(this.inUse === null ? "none in this bundle: drag the handles to try some" : plural(records.length, "image", "images"));
     }
     if (corrected.length) parts.push(`${corrected.filter((one) => this.#right(one)).length} of ${corrected.length} corrected agree`);
     $("tally").textContent = parts.join(" · ");

@@ -13,7 +13,7 @@ export function outcome(score, at) {
 
 /** What a label says about a verdict. */
 export function meaning(label, verdict) {
-  if (verdict === "look-again" || verdict === "none") return "decided by a person";
+  if (verdict === "look-again" || verdict === "none") return "your decision";
   if (label === verdict) return "verdict is right";
   return label === "bad" ? "missed defect" : "false alarm";
 }

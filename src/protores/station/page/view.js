@@ -7,7 +7,7 @@ import { outline } from "./painter.js";
 const FOUND = "#ff3ce6", TRUTH = "#00dcff";
 const MOST_ZOOM = 40;
 const CLICK = 4;
-const MOST_LABELS = 30;
+const MOST_LABELS = 20;
 
 export class View {
   /** told: {hover(k), pick(k), need(), moved(scale), painted()}; k: of a region, or null; scale: null without an image. */
@@ -286,14 +286,20 @@ export class View {
     context.font = `600 ${13 * unit}px system-ui, sans-serif`;
     context.textAlign = "center";
     this.regions.forEach((region, k) => {
-      if (this.painter || (k >= MOST_LABELS && !marked(k))) return;
-      const [x, y] = region.box, text = String(k + 1), wide = (12 + 8 * text.length) * unit;
-      const left = Math.max(0, this.left + x * scale - wide - 2), top = Math.max(0, this.top + y * scale - 20 * unit);
+      if (this.painter || (k >= MOST_LABELS && !marked(k)) || !this.#inView(region.box)) return;
+      const text = String(k + 1), wide = (12 + 8 * text.length) * unit;
+      const left = Math.max(0, this.left + region.box[0] * scale - wide - 2);
+      const top = Math.max(0, this.top + region.box[1] * scale - 20 * unit);
       context.fillStyle = marked(k) ? FOUND : "rgb(0 0 0 / .72)";
       context.fillRect(left, top, wide, 19 * unit);
       context.fillStyle = marked(k) ? "#000" : "#fff";
       context.fillText(text, left + wide / 2, top + 14 * unit);
     });
+  }
+
+  #inView([x, y, wide, tall]) {
+    const left = this.left + x * this.scale, top = this.top + y * this.scale, { clientWidth, clientHeight } = this.canvas;
+    return left < clientWidth && top < clientHeight && left + wide * this.scale > 0 && top + tall * this.scale > 0;
   }
 
   #cursor() {
