@@ -10,7 +10,7 @@ from protores.data.added import with_added
 from protores.data.check import findings
 from protores.data.findings import Findings
 from protores.data.image import probe_bit_depth
-from protores.data.layouts import ADDED, Survey, survey
+from protores.data.layouts import Survey, survey
 from protores.data.sample import Dataset
 from protores.data.scan import Scan
 from protores.data.splits import Split, make_split
@@ -64,11 +64,6 @@ class Product:
     def role(self, name: str) -> Images:
         """The images of a role: train, seen, calibration, test or excluded."""
         return select(self.store, self.split.indices(name))
-
-    def added(self, name: str) -> NDArray[np.bool_]:
-        """Which images of a role were added from another folder."""
-        parts = [self.store.records[i].sample.part for i in self.split.indices(name)]
-        return np.array([part == ADDED for part in parts], bool)
 
 
 def select(store: ImageStore, indices: NDArray[np.int64]) -> Images:

@@ -243,8 +243,6 @@ class TrainingSettings(Section):
     """Share of a batch that is seen defects and extensions of them; the rest is simulated."""
     seen_as_is: Fraction = 0.2
     """Share of those that are a seen defect image itself."""
-    added_weight: int = Field(4, ge=1)
-    """How often an image of data.add comes as it is for once that another of its role does."""
     dice: float = Field(1.0, ge=0.0)
     """Weight of the Dice term beside smooth-L1 and focal; 0: the paper's loss."""
     optimizer: Literal["adamw", "adam"] = "adamw"

@@ -259,16 +259,7 @@ def _fit(
     network.residuals.prototypes.fit(features, settings.seed)
     progress.track("prototypes", 1, 1)
     batches = Batches(
-        good.images,
-        seen.images,
-        seen.masks,
-        synthesizer,
-        settings.training,
-        settings.seed,
-        good.valid,
-        seen.valid,
-        product.added("train"),
-        product.added("seen"),
+        good.images, seen.images, seen.masks, synthesizer, settings.training, settings.seed, good.valid, seen.valid
     )
 
     def validate() -> dict[str, float | None]:

@@ -25,13 +25,12 @@ def images():
     return good, seen, masks
 
 
-def batches(images, seen=True, good_added=None, seen_added=None, **settings):
+def batches(images, seen=True, **settings):
     good, defects, masks = images
     if not seen:
         defects, masks = defects[:0], masks[:0]
     synthesizer = Synthesizer(good, defects, masks, None, SynthesisSettings(), 0)
-    training = TrainingSettings(batch_size=8, **settings)
-    return Batches(good, defects, masks, synthesizer, training, 3, good_added=good_added, seen_added=seen_added)
+    return Batches(good, defects, masks, synthesizer, TrainingSettings(batch_size=8, **settings), seed=3)
 
 
 def same(a, b) -> bool:
@@ -79,22 +78,6 @@ def test_every_good_image_comes_once_an_epoch(images):
     drawn = [int(i) for step in range(5) for i in made[step].source[:4]]
     assert Counter(drawn) == {i: 2 for i in range(N)}
     assert drawn[:N] != drawn[N:]
-
-
-def test_added_images_come_as_often_as_their_weight_says(images):
-    added = np.arange(N) < 2
-    made = batches(images, good_added=added, added_weight=4)
-    drawn = [int(i) for step in range(4) for i in made[step].source[:4]]
-    assert Counter(drawn[:16]) == {i: 4 if i < 2 else 1 for i in range(N)}
-    marked = batches(images, seen_added=np.array([False, False, True]), added_weight=6, seen_as_is=1.0)
-    seen = [image for step in range(40) for image in marked[step].images[4:6].numpy()]
-    share = np.mean([np.array_equal(image, images[1][2]) for image in seen])
-    assert 6 / 8 == pytest.approx(share, abs=0.15)
-
-
-def test_without_added_images_the_weight_changes_nothing(images):
-    plain, none = batches(images), batches(images, good_added=np.zeros(N, bool), seen_added=np.zeros(3, bool))
-    assert all(same(plain[step], none[step]) for step in range(4))
 
 
 def test_a_step_is_the_same_batch_from_any_worker_and_any_start(images):

@@ -37,8 +37,7 @@ class Batches(Dataset):
     """`batches[step]` is a whole batch: normal, then seen or extended, then simulated images, in exact counts.
 
     good: N x H x W x 3 uint8. seen, seen_masks: the defects that train, may be empty; then their share is
-    simulated. good_valid, seen_valid: bool, False where nothing counts, or None. good_added, seen_added: bool N,
-    which of them are corrections and come settings.added_weight times as often; None: none.
+    simulated. good_valid, seen_valid: bool, False where nothing counts, or None.
     """
 
     def __init__(
@@ -51,16 +50,12 @@ class Batches(Dataset):
         seed: int,
         good_valid: NDArray[np.bool_] | None = None,
         seen_valid: NDArray[np.bool_] | None = None,
-        good_added: NDArray[np.bool_] | None = None,
-        seen_added: NDArray[np.bool_] | None = None,
     ):
         self.good, self.seen, self.seen_masks = good, seen, seen_masks
         self.good_valid, self.seen_valid = good_valid, seen_valid
         self.synthesizer = synthesizer
         self.settings = settings
         self.seed = seed
-        self._good_turns = _turns(len(good), good_added, settings.added_weight)
-        self._seen_turns = _turns(len(seen), seen_added, settings.added_weight)
         self.normal, self.extended, self.simulated = slots(settings, bool(len(seen)))
 
     def __len__(self) -> int:
@@ -85,14 +80,14 @@ class Batches(Dataset):
         return np.random.default_rng((self.seed, SLOT, step, slot))
 
     def _normal(self, step: int, slot: int) -> int:
-        """Every good image as often as its turns, in a new order, before the next epoch."""
-        epoch, place = divmod(step * self.normal + slot, len(self._good_turns))
-        return int(np.random.default_rng((self.seed, ORDER, epoch)).permutation(self._good_turns)[place])
+        """Every good image once, in a new order, before any comes again."""
+        epoch, place = divmod(step * self.normal + slot, len(self.good))
+        return int(np.random.default_rng((self.seed, ORDER, epoch)).permutation(len(self.good))[place])
 
     def _seen(self, step: int, slot: int) -> Drawn:
         rng = self._generator(step, slot)
         if rng.random() < self.settings.seen_as_is:
-            index = int(self._seen_turns[rng.integers(len(self._seen_turns))])
+            index = int(rng.integers(len(self.seen)))
             valid = None if self.seen_valid is None else self.seen_valid[index]
             return self.seen[index], self.seen_masks[index], NO_SOURCE, valid
         index = int(rng.integers(len(self.good)))
@@ -107,11 +102,6 @@ class Batches(Dataset):
 
     def _valid(self, index: int) -> NDArray[np.bool_] | None:
         return None if self.good_valid is None else self.good_valid[index]
-
-
-def _turns(images: int, added: NDArray[np.bool_] | None, weight: int) -> NDArray[np.int64]:
-    """The index of each image, as often as it comes for once that an ordinary one does."""
-    return np.repeat(np.arange(images), 1 if added is None else np.where(added, weight, 1))
 
 
 def slots(settings: TrainingSettings, any_seen: bool) -> tuple[int, int, int]:
