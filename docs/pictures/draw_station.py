@@ -52,11 +52,13 @@ def main() -> None:
         print("\n".join(calibrate(work / "bundle", held, Request(max_false_alarm=0.1, max_miss=0.3)).lines()))
         command = [sys.executable, "-m", "protores.cli", "serve", str(work / "bundle"), "--port", "0"]
         with subprocess.Popen([*command, "--store", str(work / "store")], stdout=subprocess.PIPE, text=True) as station:
-            assert station.stdout is not None
-            address = station.stdout.readline().split()[3].rstrip(",")
-            inspect(address)
-            photograph(address)
-            station.terminate()
+            try:
+                assert station.stdout is not None
+                address = station.stdout.readline().split()[3].rstrip(",")
+                inspect(address)
+                photograph(address)
+            finally:
+                station.terminate()
 
 
 def inspect(address: str) -> None:

@@ -1,7 +1,23 @@
 """What was inspected, what was said about it, and what of it is shown."""
 
+import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+ADD = """
+const [many, done] = arguments;
+window.fetch = async () => new Response(new Blob());
+import("/static/history.js").then(({ History }) => {
+  const told = { picked() {}, changed() {}, trial: () => false, verdictOf: (record) => record.verdict, lost() {} };
+  const history = new History(told), before = document.querySelectorAll("#list li").length;
+  for (let k = 0; k < many; k += 1) {
+    const id = k.toString(16).padStart(16, "0"), time = new Date(4e12 + k).toISOString();
+    history.add({ id, time, name: `${k}.png`, score: 0.5, verdict: "good", feedback: null });
+  }
+  const { records, next } = history, shown = document.querySelectorAll("#list li").length - before;
+  done([records.length, shown, parseInt(records[0].id, 16), next === records.at(-1).id]);
+});
+"""
 
 
 def test_what_is_wrong_is_said_and_taken_back_and_filters_follow(person):
@@ -43,3 +59,11 @@ def test_a_reload_shows_the_same_image_and_arrows_go_on(person):
     person.wait(lambda: person.reads("name").startswith(neighbour))
     person.press(Keys.ARROW_UP if older == Keys.ARROW_DOWN else Keys.ARROW_DOWN)
     person.wait(lambda: person.reads("name").startswith("doubtful.png"))
+
+
+@pytest.mark.parametrize(("many", "kept"), [(1200, 1200), (1300, 699)])
+def test_a_page_that_stays_open_does_not_grow_for_ever(person, many, kept):
+    records, shown, newest, goes_on = person.browser.execute_async_script(ADD, many)
+    assert records == shown == kept
+    assert newest == many - 1
+    assert goes_on == (kept < many)

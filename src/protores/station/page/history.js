@@ -6,6 +6,8 @@ import { Thumbnails } from "./thumbnails.js";
 import { NAMES, OUTCOMES, shape } from "./verdict.js";
 
 const PAGE = 60;
+/** A page that stays open for days forgets the older ones, down to KEPT, and loads them again by scrolling. */
+const MOST = 1200, KEPT = 600;
 
 export class History {
   /** told: {picked(record), changed(), trial(), verdictOf(record), lost(error)}. */
@@ -67,6 +69,7 @@ export class History {
     try {
       this.#append(await verdicts({ ...this.#asked(), limit: PAGE, before: this.next }, asked.signal));
     } catch (error) {
+      if (error.status === 404) { this.reload(); return; } // the station has forgotten the last one that is here
       if (error.name !== "AbortError") this.told.lost(error);
     } finally {
       if (this.loading === asked) this.loading = null;
@@ -127,7 +130,19 @@ export class History {
     const at = place < 0 ? this.records.length : place;
     $("list").insertBefore(this.#item(record), $("list").children[at] ?? null);
     this.records.splice(at, 0, record);
+    this.#trim();
     $("more").textContent = this.next ? "loading" : "no older ones";
+  }
+
+  #trim() {
+    if (this.records.length <= MOST || $("scroll").scrollTop > $("scroll").scrollHeight / 3) return;
+    for (const record of this.records.splice(KEPT)) {
+      const { item } = this.items.get(record.id);
+      this.thumbnails.forget(item.firstChild);
+      item.remove();
+      this.items.delete(record.id);
+    }
+    this.next = this.records.at(-1).id;
   }
 
   /** A record that has changed; it stays where it is even if the filter would leave it out now. */

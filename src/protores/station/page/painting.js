@@ -34,7 +34,7 @@ export class Painting {
     }
     const [height, width] = record.size;
     this.record = record;
-    this.view.brush.down = false;
+    this.view.liftBrush();
     this.view.set({ painter: new Painter(width, height, before) });
     this.erase(false);
     this.#size();
@@ -45,7 +45,7 @@ export class Painting {
 
   erase(on) {
     this.view.brush.erase = on;
-    this.view.brush.down = false;
+    this.view.liftBrush();
     press($("brush"), !on);
     press($("eraser"), on);
     this.view.draw();
@@ -68,7 +68,7 @@ export class Painting {
   clear() { this.#change((painter) => painter.clear()); }
   fromRegions() { this.#change((painter) => painter.fill(this.record.regions.map((region) => region.polygon))); }
   #change(act) {
-    this.view.brush.down = false;
+    this.view.liftBrush();
     act(this.view.painter);
     this.draw();
     this.view.draw();

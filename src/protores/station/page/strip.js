@@ -174,6 +174,7 @@ export class Strip {
       parts.push(this.inUse === null ? "none in this bundle: drag the handles to try some" : plural(records.length, "image", "images"));
     }
     if (corrected.length) parts.push(`${corrected.filter((one) => this.#right(one)).length} of ${corrected.length} corrected agree`);
-    $("tally").textContent = parts.join(" · ");
+    const line = parts.join(" · ");
+    if ($("tally").textContent !== line) $("tally").textContent = line; // it is read out where it changes
   }
 }

@@ -1,13 +1,10 @@
-// The image with what lies over it: heat map, outlines, a painted mask. Zoom, pan, and the brush where there is a painter.
-// One canvas in pixels of the screen, of which only the visible part is drawn: large images stay fluid.
+// The image and where one looks at it: zoom, pan, and the brush where there is a painter.
 
-import { magnified } from "./dom.js";
+import { render } from "./drawing.js";
 import { outline } from "./painter.js";
 
-const FOUND = "#ff3ce6", TRUTH = "#00dcff";
 const MOST_ZOOM = 40;
 const CLICK = 4;
-const MOST_LABELS = 20;
 
 export class View {
   /** told: {hover(k), pick(k), need(), moved(scale), painted()}; k: of a region, or null; scale: null without an image. */
@@ -99,6 +96,7 @@ export class View {
     const within = (start, length, room) => (length <= room ? (room - length) / 2 : Math.min(0, Math.max(room - length, start)));
     this.left = within(left, this.width * this.scale, this.canvas.clientWidth);
     this.top = within(top, this.height * this.scale, this.canvas.clientHeight);
+    this.canvas.classList.toggle("whole", this.fitted);
     this.told.moved(this.record && this.scale);
     this.draw();
   }
@@ -110,7 +108,7 @@ export class View {
       surface.height = Math.max(1, Math.round(clientHeight * ratio));
     }
     this.fitted ? this.fit() : this.#settle(this.left, this.top);
-    this.#render();
+    render(this);
   }
 
   // Pointers
@@ -210,115 +208,12 @@ export class View {
     this.draw();
   }
 
-  // Drawing
-
-  draw() { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.#render(); }); }
-
-  #render() {
-    const { context, canvas } = this, ratio = window.devicePixelRatio;
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (!this.record) return;
-    const wanted = this.width * this.scale * ratio;
-    const photo = this.photos.find((one) => one.width >= 0.95 * wanted) ?? this.photos.at(-1);
-    if (photo) {
-      context.imageSmoothingEnabled = this.scale * ratio < 4;
-      context.imageSmoothingQuality = "medium";
-      this.#lay(context, photo);
-      if (photo.width < 0.95 * Math.min(wanted, this.width)) this.told.need();
-    }
-    context.imageSmoothingEnabled = true;
-    if (this.heat && this.shown.heat) {
-      context.globalAlpha = this.opacity;
-      this.#lay(context, this.heat);
-      context.globalAlpha = 1;
-    }
-    if (this.painter) this.#mask(this.painter.canvas);
-    else if (this.truth && this.shown.truth) this.#mask(this.truth);
-    if (this.shown.contours) this.#contours();
-    if (this.painter && this.brush.at) this.#cursor();
+  /** Ends the stroke that is being painted, by pointer or by keys. */
+  liftBrush() {
+    this.brush.down = false;
+    if (this.gesture === "paint") this.gesture = null;
   }
 
-  /** The visible part of a picture of the whole image, whatever its own size; whole pixels of it, and one more around
-   * them, so that smoothing does not change with the view. */
-  #lay(context, picture) {
-    const ratio = window.devicePixelRatio, { clientWidth, clientHeight } = this.canvas;
-    const [left, width] = visible(this.left, this.width * this.scale, clientWidth, picture.width);
-    const [top, height] = visible(this.top, this.height * this.scale, clientHeight, picture.height);
-    const fx = (this.width * this.scale * ratio) / picture.width, fy = (this.height * this.scale * ratio) / picture.height;
-    context.drawImage(picture, left, top, width, height,
-      this.left * ratio + left * fx, this.top * ratio + top * fy, width * fx, height * fy);
-  }
-
-  /** A mask as a rim around a tint: shifted copies of it, its inside thinned, coloured. */
-  #mask(mask) {
-    const [flat, rim] = this.layers, { width, height } = flat.canvas, thick = 1.6 * magnified() * window.devicePixelRatio;
-    for (const layer of [flat, rim]) {
-      layer.globalCompositeOperation = "source-over";
-      layer.globalAlpha = 1;
-      layer.clearRect(0, 0, width, height);
-    }
-    this.#lay(flat, mask);
-    for (let k = 0; k < 8; k += 1) rim.drawImage(flat.canvas, thick * Math.cos((k * Math.PI) / 4), thick * Math.sin((k * Math.PI) / 4));
-    rim.globalCompositeOperation = "destination-out";
-    rim.globalAlpha = 0.65;
-    rim.drawImage(flat.canvas, 0, 0);
-    rim.globalCompositeOperation = "source-in";
-    rim.globalAlpha = 1;
-    rim.fillStyle = TRUTH;
-    rim.fillRect(0, 0, width, height);
-    this.context.drawImage(rim.canvas, 0, 0);
-  }
-
-  #contours() {
-    const { context, scale } = this, ratio = window.devicePixelRatio, unit = magnified();
-    const marked = (k) => k === this.selected || k === this.hovered;
-    context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * this.left, ratio * this.top);
-    context.lineJoin = "round";
-    this.regions.forEach((region, k) => {
-      for (const [style, wide] of [["rgb(0 0 0 / .55)", 2.5], [FOUND, 0]]) {
-        context.strokeStyle = style;
-        context.lineWidth = (unit * ((marked(k) ? 4 : 2) + wide)) / scale;
-        context.stroke(region.path);
-      }
-    });
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.font = `600 ${13 * unit}px system-ui, sans-serif`;
-    context.textAlign = "center";
-    this.regions.forEach((region, k) => {
-      if (this.painter || (k >= MOST_LABELS && !marked(k)) || !this.#inView(region.box)) return;
-      const text = String(k + 1), wide = (12 + 8 * text.length) * unit;
-      const left = Math.max(0, this.left + region.box[0] * scale - wide - 2);
-      const top = Math.max(0, this.top + region.box[1] * scale - 20 * unit);
-      context.fillStyle = marked(k) ? FOUND : "rgb(0 0 0 / .72)";
-      context.fillRect(left, top, wide, 19 * unit);
-      context.fillStyle = marked(k) ? "#000" : "#fff";
-      context.fillText(text, left + wide / 2, top + 14 * unit);
-    });
-  }
-
-  #inView([x, y, wide, tall]) {
-    const left = this.left + x * this.scale, top = this.top + y * this.scale, { clientWidth, clientHeight } = this.canvas;
-    return left < clientWidth && top < clientHeight && left + wide * this.scale > 0 && top + tall * this.scale > 0;
-  }
-
-  #cursor() {
-    const { context, brush, scale } = this, ratio = window.devicePixelRatio;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    for (const [style, wide] of [["#000", 3], [brush.erase ? "#fff" : TRUTH, 1.5]]) {
-      context.strokeStyle = style;
-      context.lineWidth = wide;
-      context.setLineDash(brush.erase ? [4, 4] : []);
-      context.beginPath();
-      context.arc(...brush.at, Math.max(1.5, (brush.size * scale) / 2), 0, 2 * Math.PI);
-      context.stroke();
-    }
-    context.setLineDash([]);
-  }
-}
-
-/** First pixel and number of pixels of a picture of so many pixels, laid from start over length, that fall into [0, room]. */
-function visible(start, length, room, pixels) {
-  const first = Math.max(0, Math.floor((-start / length) * pixels) - 1);
-  return [first, Math.min(pixels, Math.ceil(((room - start) / length) * pixels) + 1) - first];
+  /** In the next frame, once. */
+  draw() { this.frame ??= requestAnimationFrame(() => { this.frame = null; render(this); }); }
 }
