@@ -20,7 +20,10 @@ from protores.bundle.contract import Contract, sha256_of
 from protores.bundle.convert import OPSET
 from protores.data.image import network_input, read_image
 from protores.data.uses import Uses
+from protores.decision.calibration import calibrate
+from protores.decision.request import Request
 from protores.errors import BundleError, RunError
+from protores.progress import Progress
 from protores.run import Run
 from protores.runtime.engine import open_engine
 from protores.runtime.verify import verify
@@ -354,3 +357,20 @@ def test_an_unfinished_run_and_changed_images_are_refused(export, tiny_run, tiny
     (data / "train" / "good" / "000.png").unlink()
     with pytest.raises(RunError, match="changed since training; restore them"):
         export(run=run)
+
+
+@pytest.mark.parametrize(
+    ("precision", "thresholds", "told"), [("bf16", True, True), ("bf16", False, False), ("f32", True, False)]
+)
+def test_thresholds_set_on_f32_scores_are_said_to_be(tiny_run, tmp_path, export, precision, thresholds, told):
+    run, notes = tmp_path / "run", []
+    shutil.copytree(tiny_run, run)
+    if thresholds:
+        calibrate(run, None, Request(good_below=0.3, bad_above=0.5))
+
+    class Heard(Progress):
+        def note(self, message: str) -> None:
+            notes.append(message)
+
+    export(run=run, format="openvino", precision=precision, progress=Heard())
+    assert any("calibrate the bundle once more" in note for note in notes) == told

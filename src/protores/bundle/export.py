@@ -160,6 +160,8 @@ def export_bundle(
         contract = contract.model_copy(update=changes)
         contract.with_files(folder, *contract.named()).write(folder)
     progress.track("exporting", STEPS, STEPS)
+    if precision != "f32" and contract.decision.good_below is not None:
+        progress.note(f"the thresholds were set on f32's scores; {precision}'s differ: calibrate the bundle once more")
     return Contract.read(out)
 
 
