@@ -1,12 +1,13 @@
 """Good images that look like defects to a first training are named, and how far out they are."""
 
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from protores import cli, suspects
+from protores import cli, suspects, workflow
 from protores.data.check import inspect
 from protores.data.store import ImageStore
 from protores.errors import RunError
@@ -16,6 +17,8 @@ from protores.progress import Progress
 from protores.run import Run
 from protores.settings import DataSettings
 from protores.suspects import leave_one_out_scores, outlyingness, with_suspects
+
+WEIGHTS = Path(__file__).parents[2] / "shared" / "weights" / "resnet18_tv_in1k_to_layer3.safetensors"
 
 
 def test_how_far_out_follows_the_ordinary_scores(rng: np.random.Generator):
@@ -40,7 +43,7 @@ def trained(tiny_run: Path, tiny_product: Path):
     settings, split = run.read_settings(), run.read_split()
     samples = [s for s in inspect(tiny_product, DataSettings()).dataset.samples if s.is_good and s.part == "train"]
     store = ImageStore.build(samples, settings.data.size, False, 8)
-    return run.load_network(settings), store, suspects._sources(store.records, split), settings, split
+    return run.load_network(settings), store, suspects.sources_of(store.records, split), settings, split
 
 
 def test_sources_are_those_of_the_prototypes(trained):
@@ -69,10 +72,23 @@ def test_the_farthest_come_first_as_warnings(tiny_run: Path, tiny_product: Path,
     monkeypatch.setattr(suspects, "leave_one_out_scores", lambda *args: scores)
     found = with_suspects(inspect(tiny_product, DataSettings()), tiny_run)
     named = [problem for problem in found.problems if problem.rule == "suspect"]
+    assert sum(problem.rule == "look-first" for problem in found.problems) == suspects.FIRST - 2
     assert [problem.paths[0].name for problem in named] == ["009.png", "005.png"]
     assert {problem.severity for problem in named} == {"warning"}
     assert "robust standard deviations above those of the other good images" in named[0].message
     assert not found.has_errors
+
+
+def test_a_defect_planted_among_the_good_ranks_first(tiny: dict, tiny_product: Path, tmp_path: Path):
+    data = shutil.copytree(tiny_product, tmp_path / "data")
+    image = cv2.imread(str(data / "train/good/003.png"))
+    cv2.ellipse(image, (30, 34), (14, 9), 30, 0, 360, (200, 210, 230), -1)
+    cv2.imwrite(str(data / "train/good/planted.png"), image)
+    changes = {"model.weights": str(WEIGHTS), "training.steps": 50, "split.calibration": 0.0}
+    workflow.train(data, tmp_path / "run", "quick", tiny | changes)
+    found = with_suspects(inspect(data, DataSettings()), tmp_path / "run")
+    named = [problem for problem in found.problems if problem.rule in ("suspect", "look-first")]
+    assert named[0].paths == (data / "train/good/planted.png",)
 
 
 def test_a_run_of_other_images_is_refused(tiny_run: Path, mvtec_like: Path):

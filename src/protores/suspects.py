@@ -29,6 +29,8 @@ from protores.training.fit import prepare_torch
 
 FAR = 5.0
 """Robust standard deviations above the median from which an image is a suspect."""
+FIRST = 3
+"""Images that are named however near they are."""
 LEAST_SPREAD = 0.1
 """Of log odds, that is a tenth of the score where scores are small; below it they are as good as equal."""
 FEWEST = 8
@@ -58,15 +60,12 @@ def with_suspects(findings: Findings, path: Path, progress: Progress | None = No
         data.roi,
         progress=lambda done, total: progress.track("reading images", done, total),
     )
-    sources = _sources(store.records, split)
+    sources = sources_of(store.records, split)
     if (sources == NO_SOURCE).all():
         raise RunError(f"{path} trained on no good image of {dataset.root}; pass the run that train made of it")
     far = outlyingness(leave_one_out_scores(network, store, sources, settings.model.score_top, progress))
-    suspects = [
-        Problem.of("suspect", [store.records[i].sample.path], f"looks like a defect: {_shown(far[i])}")
-        for i in np.argsort(-far, kind="stable")
-        if far[i] > FAR
-    ]
+    ranked = np.argsort(-far, kind="stable")
+    suspects = [_problem(store.records[i], far[i]) for rank, i in enumerate(ranked) if far[i] > FAR or rank < FIRST]
     problems = sorted((*findings.problems, *suspects), key=lambda problem: SEVERITIES.index(problem.severity))
     return replace(findings, problems=tuple(problems))
 
@@ -102,11 +101,13 @@ def leave_one_out_scores(
     return np.concatenate(scores)
 
 
-def _sources(records: tuple[Record, ...], split: Split) -> NDArray[np.int64]:
+def sources_of(records: tuple[Record, ...], split: Split) -> NDArray[np.int64]:
     """Where each image stands among those that made the prototypes; NO_SOURCE for one that did not."""
     trained = {split.entries[index].pixels: place for place, index in enumerate(split.indices("train"))}
     return np.array([trained.get(record.pixels, NO_SOURCE) for record in records], np.int64)
 
 
-def _shown(far: float) -> str:
-    return f"its score lies {far:.1f} robust standard deviations above those of the other good images"
+def _problem(record: Record, far: float) -> Problem:
+    rule, told = ("suspect", "looks like a defect") if far > FAR else ("look-first", "among the highest of the good")
+    message = f"{told}: its score lies {far:.1f} robust standard deviations above those of the other good images"
+    return Problem.of(rule, [record.sample.path], message)

@@ -60,6 +60,7 @@ RULES: dict[str, Rule] = {
     "light-drift": Rule("warning", "photograph both under the same light and camera settings, or mix them"),
     "light-of-defects": Rule("note", "make sure that it is the defect and not the lamp that differs"),
     "suspect": Rule("warning", "look at it, and move it to the defects if it is one"),
+    "look-first": Rule("note", "if you look through the good images, begin here"),
 }
 """Every rule: how bad it is, and what to do (docs/check.md says what is looked for)."""
 
