@@ -1,6 +1,6 @@
 """100,000 inputs for each reader of files from strangers, by mutation and guided by atheris.
 
-    python benchmarks/fuzz.py [--inputs 100000] [--only image,contract]
+    python benchmarks/fuzz.py [--inputs 100000] [--only image,contract]      # --only renews the figures of these
 
 The targets and how inputs are made are in tests/fuzz. By mutation: valid files with a few bytes or values changed.
 Guided: atheris follows the branches that inputs take (`pip install .[fuzz]`; without it that half is null). Each target
@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from common import ROOT, write
+from common import RESULTS, ROOT, write
 
 HARNESS = ROOT / "tests" / "fuzz"
 sys.path.insert(0, str(HARNESS))
@@ -124,7 +124,8 @@ def main() -> None:
     if asked.child:
         print(json.dumps(by_mutation(asked.child, asked.inputs, asked.keep)))
         return
-    figures = {}
+    before = RESULTS / "fuzz.json"
+    figures = json.loads(before.read_text())["figures"] if before.exists() else {}
     for name in asked.only.split(","):
         figures[name] = {
             "mutated": in_process(name, asked.inputs, asked.keep),

@@ -362,6 +362,7 @@ def main() -> None:
     makes training several times faster (benchmarks/threads.py).
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what is wrong with a file is said in one line of our own
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # file names may hold what no terminal shows
     try:

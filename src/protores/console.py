@@ -41,6 +41,7 @@ class ConsoleProgress(Progress):
     def __enter__(self) -> Self:
         handler = RichHandler(console=self.console, show_time=False, show_path=False, show_level=False)
         logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s", force=True)
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a broken file is told in one line of our own
         self.bars.start()
         return self
 

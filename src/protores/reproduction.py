@@ -25,7 +25,8 @@ _APART = frozenset({"command"})
 
 @dataclass(frozen=True)
 class Difference:
-    """A tensor that differs, and the largest absolute difference of its values (inf: of another shape, or absent)."""
+    """A tensor that differs, and the largest absolute difference of its values; inf: of another shape, or absent, or
+    not a number in one of them."""
 
     tensor: str
     largest: float
@@ -111,9 +112,14 @@ def _differences(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> l
         one, other = before.get(name), after.get(name)
         if one is None or other is None or (one.shape, one.dtype) != (other.shape, other.dtype):
             found.append(Difference(name, float("inf")))
-        elif not torch.equal(one.contiguous().view(torch.uint8), other.contiguous().view(torch.uint8)):
-            found.append(Difference(name, float((one.double() - other.double()).abs().max())))
+        elif not torch.equal(_bytes(one), _bytes(other)):
+            apart = (one.double() - other.double()).abs().nan_to_num(nan=float("inf"))
+            found.append(Difference(name, float(apart.max())))
     return sorted(found, key=lambda difference: -difference.largest)
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1).view(torch.uint8)
 
 
 def _reasons(

@@ -7,6 +7,7 @@ No torch here: the runtime, the decision and the report read bundles through thi
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -293,7 +294,7 @@ class Contract(Part):
     def from_json(cls, data: bytes, path: Path) -> Self:
         """The contract in a file's bytes, without a look at the other files. Raises BundleError, which names path."""
         try:
-            values = json.loads(data)
+            values = json.loads(data, parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{path} is not JSON ({error}); correct it, or export the bundle anew") from error
         return cls._validate(values, path)
@@ -312,6 +313,13 @@ class Contract(Part):
             why = first["msg"].removeprefix("Value error, ")
             given = "" if first["type"] in ("missing", "value_error") else f"; it was {str(first['input'])[:60]!r}"
             raise BundleError(f"{path}: {where or 'contract'}: {why}{given}; correct it there") from error
+
+
+def _finite(text: str) -> float:
+    """Python reads NaN, Infinity and 1e999, which no other reader of JSON has to."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no number in JSON")
+    return value
 
 
 def sha256_of(path: Path) -> str:
