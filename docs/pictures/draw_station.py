@@ -34,8 +34,8 @@ PHOTO = 640
 """Side of the images that are inspected, pixels: sharper than what the network sees."""
 PARTS = 48
 WIDTH, HEIGHT = 1440, 900
-THUMBNAILS = 12
-"""That are to be seen before a picture is taken."""
+THUMBNAILS = 10
+"""That are seen at this size."""
 
 
 def main() -> None:
@@ -80,6 +80,7 @@ def photograph(address: str) -> None:
         screen(browser, WIDTH, HEIGHT)
         browser.get(address)
         choose(browser, "bad", 0)
+        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#list img[src]")) >= THUMBNAILS)
         save("station", shot(browser, "body", WIDTH, HEIGHT))
         trial(browser)
         save("station-trial", shot(browser, "#verdict", WIDTH, HEIGHT - 70))
@@ -99,8 +100,7 @@ def choose(browser: webdriver.Chrome, verdict: str, number: int) -> None:
     found = wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, f"#list [data-verdict={verdict}]")[number:])
     browser.execute_script("arguments[0].click(); scrollTo(0, 0)", found[0])
     wait(browser, lambda: found[0].get_attribute("aria-current"))
-    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#list img[src]")[THUMBNAILS:])
-    browser.execute_async_script("setTimeout(arguments[0], 500)")
+    browser.execute_async_script("setTimeout(arguments[0], 1000)")
 
 
 def trial(browser: webdriver.Chrome) -> None:

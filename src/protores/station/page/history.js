@@ -19,7 +19,7 @@ export class History {
     this.filter = { verdict: "", feedback: "" };
     this.selected = null;
     this.thumbnails = new Thumbnails(told.lost);
-    this.end = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.#more(), { rootMargin: "600px" });
+    this.end = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.#more(), { rootMargin: "600px", scrollMargin: "600px" });
     this.end.observe($("more"));
     $("list").addEventListener("click", (event) => {
       const item = event.target.closest("button");

@@ -4,6 +4,8 @@ import { picture } from "./api.js";
 
 const SIDE = 256;
 const AT_ONCE = 2;
+/** Within the window where it scrolls, and within a part of it that does. */
+const NEAR = { rootMargin: "400px", scrollMargin: "400px" };
 
 export class Thumbnails {
   /** lost(error): told of what failed. */
@@ -11,7 +13,7 @@ export class Thumbnails {
     this.lost = lost;
     this.wanted = new Set();
     this.active = 0;
-    this.observer = new IntersectionObserver((seen) => seen.forEach((one) => this.#seen(one)), { rootMargin: "400px" });
+    this.observer = new IntersectionObserver((seen) => seen.forEach((one) => this.#seen(one)), NEAR);
   }
 
   /** holder: an element with data-id and an img in it. */
