@@ -54,12 +54,20 @@ def shot(browser: webdriver.Chrome, selector: str, width: int, height: int) -> b
 
 
 def save(name: str, png: bytes) -> None:
-    """In as many colours as fit into MOST_BYTES, picked for it."""
+    """In as many colours as fit into MOST_BYTES, a third of them so that no rare one is lost."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    for colours in (256, 192, 128, 96, 64):
+    for colours in (256, 192, 128, 96):
+        rare = colours // 3
+        common = _palette(image, colours - rare, Image.Quantize.MEDIANCUT)
+        palette = Image.new("P", (1, 1))
+        palette.putpalette(common + _palette(image, rare, Image.Quantize.MAXCOVERAGE))
         file = io.BytesIO()
-        image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        image.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
         if file.tell() <= MOST_BYTES:
             break
     (HERE / f"{name}.png").write_bytes(file.getvalue())
     print(f"{name}.png {file.tell()} bytes, {colours} colours")
+
+
+def _palette(image: Image.Image, colours: int, method: Image.Quantize) -> list[int]:
+    return (image.quantize(colours, method).getpalette() or [])[: 3 * colours]

@@ -91,7 +91,8 @@ def photograph(address: str) -> None:
         press(browser, Keys.ENTER)
         wait(browser, lambda: browser.find_element(By.ID, "status").text.startswith("Saved"))
         screen(browser, 390, 844)
-        choose(browser, "good", 1)
+        press(browser, "0")
+        choose(browser, "bad", 0)
         save("station-phone", shot(browser, "body", 390, 844))
 
 

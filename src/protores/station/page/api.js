@@ -1,6 +1,6 @@
 // The station's HTTP interface. A refusal has the server's one line; Offline means that nothing answered.
 
-export class Refusal extends Error {
+class Refusal extends Error {
   constructor(status, message, wait = 0) {
     super(message);
     this.status = status;
@@ -15,7 +15,7 @@ let askToken = async () => "";
 export function onTokenNeeded(ask) { askToken = ask; }
 
 /** One prompt, however many requests were refused at once. Resolves when there is a token to try. */
-export function renewToken(refused) {
+function renewToken(refused) {
   if (refused !== token()) return Promise.resolve();
   asking ??= askToken(refused !== null).then((given) => {
     sessionStorage.setItem(KEY, given);
@@ -23,7 +23,7 @@ export function renewToken(refused) {
   });
   return asking;
 }
-export const token = () => sessionStorage.getItem(KEY);
+const token = () => sessionStorage.getItem(KEY);
 const headers = (more) => (token() === null ? more : { ...more, Authorization: `Bearer ${token()}` });
 
 async function request(path, options = {}) {

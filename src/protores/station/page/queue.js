@@ -57,7 +57,7 @@ export class Queue {
       this.done += 1;
       this.told.judged(record);
     } catch (error) {
-      if (error instanceof Offline || AWAY.has(error.status)) this.#again(entry, "lost", PATIENCE[Math.min(this.losses++, PATIENCE.length - 1)]);
+      if (error instanceof Offline || AWAY.has(error.status)) this.#again(entry, "lost", PATIENCE[Math.min(this.losses, PATIENCE.length - 1)]);
       else if (error.status === 429) this.#again(entry, "full", error.wait);
       else {
         this.done += 1;
@@ -73,6 +73,7 @@ export class Queue {
   #again(entry, why, seconds) {
     this.waiting.unshift(entry);
     if (this.pause) return;
+    this.losses += why === "lost";
     const until = Date.now() + 1000 * seconds;
     const timer = setTimeout(() => { this.pause = null; this.next(); }, 1000 * seconds);
     this.pause = { why, until, timer };
