@@ -25,7 +25,7 @@ def draw_smeared(rng: np.random.Generator, size: int = 256) -> tuple[Image, NDAr
     """A part under a faint, hazy film, and its mask, uint8 size x size of {0, 1}."""
     image = draw_good(rng, size)
     mask = np.zeros(image.shape[:2], np.uint8)
-    centre, axes = rng.uniform(0.3, 0.7, 2) * size, rng.uniform(0.05, 0.14, 2) * size
+    centre, axes = rng.uniform(0.3, 0.7, 2) * size, rng.uniform(0.08, 0.24, 2) * size
     cv2.ellipse(mask, (tuple(centre), tuple(axes), rng.uniform(0, 180)), 1, -1)
     film = np.round(0.75 * cv2.GaussianBlur(image, (0, 0), size / 64) + 0.25 * HAZE).astype(np.uint8)
     return np.where(mask[..., None] > 0, film, image), mask
