@@ -58,7 +58,7 @@ def photograph(page: Path) -> None:
         screen(browser, 1440, 1000)
         browser.get(page.as_uri())
         save("report-images", shot(browser, "#gallery", 1440, 760))
-        save("thresholds", shot(browser, "#control", 1440, 400))
+        save("thresholds", shot(browser, "#control", 1440, 436))
 
 
 if __name__ == "__main__":
