@@ -104,7 +104,8 @@ def test_an_unknown_preset_names_the_known():
 
 DAMAGED = (
     "{", "[]", '{"nonsense": 1}', json.dumps({"training": {"steps": -1}}), json.dumps({"no\nsense": 1}), "[" * 100_000,
-    '{"seed": ' + "9" * 5000 + "}",
+    '{"seed": ' + "9" * 5000 + "}", '{"training": {"minutes": Infinity}}', '{"model": {"weights": "\\ud800"}}',
+    '{"model": {"token_grids": []}}',
 )  # fmt: skip
 
 

@@ -63,6 +63,7 @@ def from_json(text: str) -> Settings:
     """Settings as `Settings.model_dump_json()` wrote them. Raises SettingsError where they are not."""
     try:
         values = json.loads(text)
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()  # no NaN and no half characters
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings are not JSON ({error}); restore the file or train anew") from error
     return _validate(values)

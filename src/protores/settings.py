@@ -198,7 +198,7 @@ class ModelSettings(Section):
     """Every scale gets the sum of all scales, or each a convolution of its own and nothing of the others."""
     attention_blocks: tuple[int, int, int] = (0, 1, 1)
     """Multi-size attention blocks in a row, fine to coarse."""
-    token_grids: tuple[int, ...] = (4, 8)
+    token_grids: tuple[Annotated[int, Field(ge=1)], ...] = Field((4, 8), min_length=1)
     """Patches per side in each head of the attention; 1 is a head without attention."""
     feed_forward: float = Field(1.0, ge=0.0)
     """Hidden channels behind attention as a multiple of its own; 0: no feed-forward."""
