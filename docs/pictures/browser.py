@@ -49,7 +49,8 @@ def shot(browser: webdriver.Chrome, selector: str, width: int, height: int) -> b
     """The page from the top of an element on, as PNG."""
     top = browser.execute_script("return document.querySelector(arguments[0]).getBoundingClientRect().top", selector)
     clip = {"x": 0, "y": max(0, top - 12), "width": width, "height": height, "scale": 1}
-    asked = {"captureBeyondViewport": True, "clip": clip}
+    beyond = clip["y"] + height > browser.execute_script("return innerHeight")  # it resizes the window for a moment
+    asked = {"captureBeyondViewport": beyond, "clip": clip}
     return base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", asked)["data"])
 
 

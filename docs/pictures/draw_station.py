@@ -36,6 +36,7 @@ PARTS = 48
 WIDTH, HEIGHT = 1440, 900
 THUMBNAILS = 10
 """That are seen at this size."""
+DECODED = "return [...document.querySelectorAll('#list img')].filter((one) => one.complete && one.naturalWidth).length"
 
 
 def main() -> None:
@@ -80,7 +81,8 @@ def photograph(address: str) -> None:
         screen(browser, WIDTH, HEIGHT)
         browser.get(address)
         choose(browser, "bad", 0)
-        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#list img[src]")) >= THUMBNAILS)
+        wait(browser, lambda: browser.execute_script(DECODED) >= THUMBNAILS)
+        browser.execute_async_script("setTimeout(arguments[0], 1000)")
         save("station", shot(browser, "body", WIDTH, HEIGHT))
         trial(browser)
         save("station-trial", shot(browser, "#verdict", WIDTH, HEIGHT - 70))

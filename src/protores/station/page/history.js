@@ -166,7 +166,8 @@ export class History {
     const item = this.items.get(this.selected)?.item;
     if (!item) return;
     item.firstChild.setAttribute("aria-current", "true");
-    item.scrollIntoView({ block: "nearest" });
+    // Where the list has no scroll bar of its own the page would move away from the image.
+    if ($("scroll").scrollHeight > $("scroll").clientHeight) item.scrollIntoView({ block: "nearest" });
   }
 
   /** The record so many places below the selected one that is shown, or null. */

@@ -42,7 +42,7 @@ const shown = new Shown(view, strip, {
   lost,
 });
 const history = new History({
-  picked: (record) => { follow(false); select(record); },
+  picked: (record) => { follow(false); select(record); $("judged").scrollIntoView(); },
   changed: () => {
     strip.show(history.records, shown.record);
     labels.offer(history.records.map((record) => record.feedback?.kind).filter(Boolean));
