@@ -84,8 +84,8 @@ def test_a_checkpoint_that_tells_no_progress_is_one_line(tmp_path, meta):
 @pytest.mark.parametrize("tensor", [torch.zeros(()), torch.zeros(0), torch.zeros(2, 2)])
 def test_prototypes_of_a_nonsensical_shape_do_not_fit(tiny_run, tmp_path, tensor):
     run = Run(shutil.copytree(tiny_run, tmp_path / "run"))
-    state = load_file(run.model) | {"residuals.prototypes.norms_0": tensor, "residuals.prototypes.clusters_0": tensor}
-    save_tensors(run.model, state)
+    names = ("residuals.prototypes.norms_0", "residuals.prototypes.clusters_0")
+    save_tensors(run.model, load_file(run.model) | {name: tensor.clone() for name in names})
     with pytest.raises(RunError, match="does not fit settings.json"):
         run.load_network(run.read_settings())
 
