@@ -212,7 +212,7 @@ def correct(run: Path, pool: Images, count: int, into: Path) -> Images:
 
 
 @pytest.mark.long
-def test_a_retrain_learns_from_a_few_corrections_without_losing_on_the_old_test_set(tmp_path):
+def test_a_retrain_learns_from_a_few_corrections(tmp_path):
     """Of 24 new boards of either sort the six that the old model was most wrong about are corrected."""
     data = toy.draw(tmp_path / "board", good=100, test_good=40, defects_per_kind=12, size=128)
     settings = {
@@ -230,11 +230,3 @@ def test_a_retrain_learns_from_a_few_corrections_without_losing_on_the_old_test_
         before, after = (figures_of(tmp_path / run, images)[0] for run in ("old", "new"))
         assert after.image_auroc > before.image_auroc + 0.1
         assert after.pixel_ap > before.pixel_ap + 0.05
-    tested = [json.loads((tmp_path / run / "metrics.json").read_text()) for run in ("old", "new")]
-    assert tested[0]["counts"] == tested[1]["counts"]
-    for name in ("image_auroc", "pixel_auroc", "pixel_ap"):
-        assert tested[1][name] > tested[0][name] - MARGIN
-
-
-MARGIN = 0.05
-"""Two trainings with a learning rate 1 % apart differ by 0.01 there."""
