@@ -8,6 +8,8 @@ Chromium and its driver take the pictures (on Debian: apt-get install chromium c
 
 import argparse
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from browser import opened, save, screen, shot
@@ -21,7 +23,16 @@ SIZE = 128
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    with run_on_boards(__doc__) as (work, run):
+        calibrated(run, work)
+        report(run, work / "report.html")
+        photograph(work / "report.html")
+
+
+@contextmanager
+def run_on_boards(about: str) -> Iterator[tuple[Path, Path]]:
+    """A folder to work in, and the run that the command line asks for."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", default="imagenet")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--run", type=Path)
@@ -29,10 +40,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         run = arguments.run or train(work, arguments.weights, arguments.steps)
-        held = toy.draw(work / "held", good=100, test_good=100, defects_per_kind=12, size=SIZE, seed=1)
-        print("\n".join(calibrate(run, held, Request(max_false_alarm=0.1, max_miss=0.3)).lines()))
-        report(run, work / "report.html")
-        photograph(work / "report.html")
+        yield work, run
+
+
+def calibrated(source: Path, work: Path) -> None:
+    held = toy.draw(work / "held", good=100, test_good=100, defects_per_kind=12, size=SIZE, seed=1)
+    print("\n".join(calibrate(source, held, Request(max_false_alarm=0.1, max_miss=0.3)).lines()))
 
 
 def train(work: Path, weights: str, steps: int) -> Path:

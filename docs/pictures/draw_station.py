@@ -6,20 +6,17 @@
 Chromium and its driver take the pictures (on Debian: apt-get install chromium chromium-driver).
 """
 
-import argparse
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import cv2
 import numpy as np
 from browser import opened, save, screen, shot
-from draw import SIZE, train
+from draw import calibrated, run_on_boards
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -27,8 +24,6 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from protores import toy, workflow
-from protores.decision.calibration import calibrate
-from protores.decision.request import Request
 
 PHOTO = 640
 """Side of the images that are inspected, pixels: sharper than what the network sees."""
@@ -40,17 +35,9 @@ DECODED = "return [...document.querySelectorAll('#list img')].filter((one) => on
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--run", type=Path)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        run = arguments.run or train(work, arguments.weights, arguments.steps)
+    with run_on_boards(__doc__) as (work, run):
         workflow.export(run, work / "bundle")
-        held = toy.draw(work / "held", good=100, test_good=100, defects_per_kind=12, size=SIZE, seed=1)
-        print("\n".join(calibrate(work / "bundle", held, Request(max_false_alarm=0.1, max_miss=0.3)).lines()))
+        calibrated(work / "bundle", work)
         command = [sys.executable, "-m", "protores.cli", "serve", str(work / "bundle"), "--port", "0"]
         with subprocess.Popen([*command, "--store", str(work / "store")], stdout=subprocess.PIPE, text=True) as station:
             try:
