@@ -1,5 +1,6 @@
 """Small photos as an annotation tool would show them, and what an import made of them."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from protores.data.image import read_mask
 from protores.data.layouts import read_plain
 from protores.labels.importing import Imported, Rules, import_masks
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 Photo = Callable[..., Path]
 Import = Callable[..., dict[str, tuple[str, np.ndarray | None]]]

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from encoders import compressed, runs_of
 
 from protores.errors import DataError
 
@@ -24,14 +25,6 @@ def write(path, names: dict[int, str], *annotations: dict, **changes):
     return path
 
 
-def runs(mask: np.ndarray) -> list[int]:
-    flat = mask.ravel("F")
-    changes = np.flatnonzero(np.diff(flat, prepend=0))
-    return np.diff(np.concatenate([[0], changes, [len(flat)]])).tolist()
-
-
-
-
 def test_every_outline(tmp_path, photo, imported, square, blob):
     names = {1: "two.png", 2: "runs.png", 3: "packed.png", 4: "box.png", 5: "crowd.png", 6: "part/1/deep.png"}
     for name in names.values():
@@ -40,10 +33,10 @@ def test_every_outline(tmp_path, photo, imported, square, blob):
     write(
         tmp_path / "src" / "annotations" / "instances_default.json", names,
         {"image_id": 1, "segmentation": [[2, 2, 6, 2, 6, 5, 2, 5], [10, 10, 15, 10, 15, 20, 10, 20]]},
-        {"image_id": 2, "segmentation": {"size": size, "counts": runs(blob)}},
-        {"image_id": 3, "segmentation": {"size": size, "counts": packed(blob)}},
+        {"image_id": 2, "segmentation": {"size": size, "counts": runs_of(blob.ravel("F"))}},
+        {"image_id": 3, "segmentation": {"size": size, "counts": compressed(runs_of(blob.ravel("F")))}},
         {"image_id": 4, "bbox": [3, 4, 10, 6]},
-        {"image_id": 5, "segmentation": {"size": size, "counts": runs(blob)}, "iscrowd": 1},
+        {"image_id": 5, "segmentation": {"size": size, "counts": runs_of(blob.ravel("F"))}, "iscrowd": 1},
         {"image_id": 6, "segmentation": [[0, 0, 8, 0, 8, 8, 0, 8]], "category_id": 7},
     )  # fmt: skip
     found = imported("coco", tmp_path / "src")
@@ -58,19 +51,6 @@ def test_every_outline(tmp_path, photo, imported, square, blob):
     assert set(found) == set(expected)
     for name, mask in expected.items():
         np.testing.assert_array_equal(found[name][1], mask, err_msg=name)
-
-
-def packed(mask: np.ndarray) -> str:
-    """As the COCO API packs runs: in fives of bits, from the fourth on as a difference."""
-    text = ""
-    counts = runs(mask)
-    for index, run in enumerate(counts):
-        value, more = run - counts[index - 2] if index > 2 else run, True
-        while more:
-            bits, value = value & 31, value >> 5
-            more = value != -1 if bits & 16 else value != 0
-            text += chr(bits + 32 * more + 48)
-    return text
 
 
 def test_images_without_annotations_are_set_aside(tmp_path, photo, imported, square):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from encoders import compressed, runs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -9,24 +10,6 @@ from hypothesis.extra.numpy import arrays
 from protores.labels.rle import coco_runs, from_runs, label_studio_mask
 
 masks = arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 30)), elements=st.integers(0, 1))
-
-
-def runs_of(values: np.ndarray) -> list[int]:
-    """Background first, so that a mask that begins with a defect has a first run of 0."""
-    changes = np.flatnonzero(np.diff(values, prepend=0)) if len(values) else np.zeros(0, int)
-    return np.diff(np.concatenate([[0], changes, [len(values)]])).tolist()
-
-
-def compressed(runs: list[int]) -> str:
-    """As rleToString of the COCO API."""
-    text = ""
-    for index, run in enumerate(runs):
-        value, more = run - runs[index - 2] if index > 2 else run, True
-        while more:
-            bits, value = value & 31, value >> 5
-            more = value != -1 if bits & 16 else value != 0
-            text += chr(bits + 32 * more + 48)
-    return text
 
 
 def brush(values: np.ndarray) -> list[int]:
