@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -175,10 +176,31 @@ def test_what_cannot_be_imported_from(tmp_path, imported):
         imported("coco", tmp_path / "nowhere")
     with pytest.raises(DataError, match="no labels of coco in there"):
         imported("coco", tmp_path)
-    with zipfile.ZipFile(tmp_path / "export.zip", "w") as packed:
-        packed.writestr("labels.txt", "x" * 1000)
-    (tmp_path / "export.zip").write_bytes((tmp_path / "export.zip").read_bytes().replace(b"x" * 100, b"y" * 100))
-    with pytest.raises(DataError, match="cannot be unpacked .*; unpack it and name the folder"):
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_zip_is_one_line(tmp_path, imported, rng, method):
+    """Each way of packing raises errors of its own where a byte is wrong."""
+    with zipfile.ZipFile(tmp_path / "export.zip", "w", method) as packed:
+        packed.writestr("labels.txt", rng.bytes(1000).hex())
+    whole = (tmp_path / "export.zip").read_bytes()
+    refused = 0
+    for place in range(30, len(whole), 7):
+        (tmp_path / "export.zip").write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with pytest.raises(DataError) as error:
+            imported("cvat", tmp_path / "export.zip")
+        assert "\n" not in str(error.value)
+        refused += "unpack it and name the folder" in str(error.value)
+    assert refused > 50
+    assert [path.name for path in tmp_path.iterdir()] == ["export.zip"]
+
+
+def test_a_zip_that_would_fill_the_disk_is_not_unpacked(tmp_path, imported, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("labels.txt", bytes(64 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=31 << 20))
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", lambda *_: pytest.fail("it was unpacked"))
+    with pytest.raises(DataError, match="its files take 64 MiB and .* has 31"):
         imported("cvat", tmp_path / "export.zip")
 
 

@@ -4,9 +4,11 @@ An image is good only where somebody said so: it has a tag for good ones, or the
 nothing was found. What is not labelled is set aside. docs/labels.md has the rules.
 """
 
+import lzma
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ READERS: dict[str, Callable[[Path], Iterator[Labelled]]] = {
     "cvat": cvat.read,
     "labelstudio": labelstudio.read,
 }
+_UNPACKABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError, RuntimeError)
+"""All that zipfile raises for an archive that is damaged, encrypted or packed in a way that it does not know."""
 _NAMED = 3
 
 
@@ -104,10 +108,18 @@ def _opened(source: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="protores-") as folder:
         try:
             with zipfile.ZipFile(source) as packed:
+                _require_room(packed, Path(folder))
                 packed.extractall(folder)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        except _UNPACKABLE as error:
             raise DataError(f"{source}: cannot be unpacked ({error}); unpack it and name the folder") from error
         yield Path(folder)
+
+
+def _require_room(packed: zipfile.ZipFile, folder: Path) -> None:
+    """Raises OSError where the files would fill the disk; none is unpacked beyond the size that it states."""
+    size, free = sum(file.file_size for file in packed.infolist()), shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(f"its files take {size >> 20:,} MiB and {folder.parent} has {free >> 20:,}")
 
 
 def _judge_all(
