@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = ROOT / "NOTICE"
-SHIPPED = ("train", "openvino", "export", "station")
+SHIPPED = ("train", "openvino", "export", "station", "ray")
 """Extras for users. `peers` is for one benchmark, by hand."""
 DEVELOPMENT = ("dev", "fuzz")
 BY_THEIR_FILES = {"atheris": "Apache-2.0", "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary"}

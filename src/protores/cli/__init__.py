@@ -35,5 +35,6 @@ def main() -> None:
 EXTRAS = {
     "export": ("onnx", "onnxscript", "openvino", "nncf"),
     "station": ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio"),
+    "ray": ("ray",),
 }
 """What the extras but `train` install, by the names that are imported."""
