@@ -41,6 +41,13 @@ def test_gram_matrix_is_that_of_the_centred_points(chunk):
     np.testing.assert_allclose(gram_matrix(torch.from_numpy(points), chunk), centred @ centred.T, atol=1e-2)
 
 
+def test_the_features_stay_as_they_are():
+    maps = [m.contiguous(memory_format=torch.channels_last) for m in features(12)]
+    before = [m.clone() for m in maps]
+    fitted(maps, 3)
+    assert all(torch.equal(*pair) for pair in zip(maps, before, strict=True))
+
+
 @pytest.mark.parametrize(("n", "d", "k"), [(60, 500, 6), (40, 2000, 10), (25, 30, 5)])
 def test_inertia_is_as_low_as_scikit_learns_on_the_maps(n, d, k):
     rng = np.random.default_rng(n)

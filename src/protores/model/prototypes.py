@@ -25,7 +25,7 @@ def gram_matrix(maps: Tensor, chunk: int = CHUNK) -> NDArray[np.float64]:
     gram = np.zeros((len(maps), len(maps)))
     for start in range(0, maps.shape[1], chunk):
         block = maps[:, start : start + chunk].float()
-        block -= block.mean(dim=0)
+        block = block - block.mean(dim=0)  # not in place: float32 maps are not copied by float()
         gram += (block @ block.T).cpu().numpy()
     return gram
 
