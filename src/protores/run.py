@@ -78,8 +78,10 @@ class Run:
 
     @property
     def exists(self) -> bool:
-        """Something is there, and be it a file in the folder's place."""
-        return self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir()))
+        """Something is there, and be it a file in the folder's place; not what a kill in the first moment leaves."""
+        return self.path.exists() and not (
+            self.path.is_dir() and all(child.suffix == ".part" for child in self.path.iterdir())
+        )
 
     @property
     def is_complete(self) -> bool:
@@ -88,12 +90,14 @@ class Run:
     def create(self, settings: Settings, split: Split) -> None:
         """Makes the folder with settings, split and environment. Raises RunError where it cannot be written."""
         try:
-            self.work.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.path} cannot be made ({error.strerror}); pass another --out") from error
+        # The settings come first: with them a run that was cut off here is one that --resume goes on with.
         write_text(self.settings, settings.model_dump_json(indent=2) + "\n")
         write_text(self.split, split.to_json() + "\n")
         write_json(self.environment, environment(settings))
+        self.work.mkdir(exist_ok=True)
 
     def read_settings(self) -> Settings:
         return presets.from_json(self._read(self.settings))

@@ -19,6 +19,7 @@ from protores.data.splits import Split, refuse_trained
 from protores.errors import RunError, SettingsError, SplitError
 from protores.files import write_json, writing
 from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold, typical_images
+from protores.memory import fitting
 from protores.metrics.evaluation import Evaluation
 from protores.model.network import build_network, check_size
 from protores.model.prototypes import number_of_prototypes
@@ -115,6 +116,7 @@ def train(
             "split": product.split.hash,
             "seed": settings.seed,
             "steps": outcome.steps,
+            "batch_size": outcome.batch_size,
             "seconds": {"training": round(outcome.seconds, 1), "all": round(time.monotonic() - began, 1)},
             "images_per_second": round(outcome.images_per_second, 1),
         }
@@ -258,9 +260,6 @@ def _fit(
     progress.track("prototypes", 0, 1)
     network.residuals.prototypes.fit(features, settings.seed)
     progress.track("prototypes", 1, 1)
-    batches = Batches(
-        good.images, seen.images, seen.masks, synthesizer, settings.training, settings.seed, good.valid, seen.valid
-    )
 
     def validate() -> dict[str, float | None]:
         if calibration is None:
@@ -278,25 +277,32 @@ def _fit(
     if settings.training.minutes is not None:
         judging = JUDGING * per_image * len(product.role(TEST))
         seconds = max(1.0, settings.training.minutes * 60 - (time.monotonic() - began) - judging)
-    return fit(
-        network,
-        batches,
-        features,
-        settings.training,
-        leave_one_out=settings.model.leave_one_out,
-        checkpoint=run.checkpoint,
-        history=run.history,
-        validate=validate,
-        progress=progress,
-        seconds=seconds,
-        watch=look,
-    )
+
+    def fitted(batch_size: int) -> Outcome:
+        training = settings.training.model_copy(update={"batch_size": batch_size})
+        return fit(
+            network,
+            Batches(good.images, seen.images, seen.masks, synthesizer, training, settings.seed, good.valid, seen.valid),
+            features,
+            training,
+            leave_one_out=settings.model.leave_one_out,
+            checkpoint=run.checkpoint,
+            history=run.history,
+            validate=validate,
+            progress=progress,
+            seconds=seconds,
+            watch=look,
+        )
+
+    return fitting(settings.training.batch_size, fitted, LEAST, progress.note)
 
 
+LEAST = 2
+"""Images of a training batch, a normal one and a drawn one."""
 JUDGING = 6.0
 """Judging an image takes about so many times as long as its features in training's precision."""
 
 
 def _write_judgement(run: Run, judgement: Judgement, metrics: dict[str, Any]) -> None:
-    write_json(run.metrics, metrics)
     pictures.save(run.path / "results.png", pictures.results(judgement, metrics.get("map_threshold")))
+    write_json(run.metrics, metrics)  # last: with it a run is complete

@@ -2,16 +2,18 @@
 
 import os
 import sys
+from pathlib import Path
 
 from protores.cli import learning, line
 from protores.cli.words import app
 from protores.errors import ProtoresError
+from protores.files import writing
 
 __all__ = ["app", "learning", "line", "main"]
 
 
 def main() -> None:
-    """The command `protores`: a ProtoresError is one line and exit code 2.
+    """The command `protores`: a ProtoresError, and what the system refuses, is one line and exit code 2.
 
     torch's threads are told to sleep soon while they wait for each other: beside one busy neighbour on 2 cores that
     makes training several times faster (benchmarks/threads.py).
@@ -21,7 +23,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # file names may hold what no terminal shows
     try:
-        app()
+        with writing(Path()):
+            app()
     except ProtoresError as error:
         interrupted = type(error).__name__ == "Interrupted"
         print(f"protores: {error}", file=sys.stderr)
@@ -30,8 +33,15 @@ def main() -> None:
         extra = next((extra for extra, names in EXTRAS.items() if error.name in names), "train")
         print(f"protores: {error.name} is not installed; pip install 'protores[{extra}]'", file=sys.stderr)
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)):
+            raise
+        print("protores: out of memory; close what else uses it, or lower data.size", file=sys.stderr)
+        sys.exit(2)
 
 
+NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
+"""What torch says of it, in errors that are of no kind of their own here."""
 EXTRAS = {
     "export": ("onnx", "onnxscript", "openvino", "nncf"),
     "station": ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio"),

@@ -74,4 +74,8 @@ def by_stem(files: Iterable[Path], folder: Path) -> dict[str, Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """Raises DataError for a folder that is not there any more or may not be looked into."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror or error}; check the path and its rights") from error

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from protores.data.image import network_input
+from protores.memory import fitting
 from protores.model.network import PRN
 
 
@@ -29,14 +30,17 @@ def score_images(
     """
     network.eval()
     device = next(network.parameters()).device
-    maps, scores = [], []
-    for start in range(0, len(images), batch_size):
-        batch = torch.from_numpy(network_input(images[start : start + batch_size]))
-        found = network.anomaly_map(batch.to(device))
-        if valid is not None:
-            found = found * torch.from_numpy(valid[start : start + batch_size]).to(device)
-        maps.append(found.cpu().numpy())
-        scores.append(image_score(found, top).cpu().numpy())
-    if not maps:
-        return np.zeros((0, *images.shape[1:3]), np.float32), np.zeros(0, np.float32)
-    return np.concatenate(maps), np.concatenate(scores)
+    maps = np.zeros(images.shape[:3], np.float32)
+    scores = np.zeros(len(images), np.float32)
+
+    def fill(batch_size: int) -> None:
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            found = network.anomaly_map(torch.from_numpy(network_input(images[part])).to(device))
+            if valid is not None:
+                found = found * torch.from_numpy(valid[part]).to(device)
+            maps[part] = found.cpu().numpy()
+            scores[part] = image_score(found, top).cpu().numpy()
+
+    fitting(batch_size, fill)
+    return maps, scores

@@ -1,6 +1,7 @@
 """What happens around a step: the history is written, the user is told, the state is saved, time is kept."""
 
 import csv
+import math
 import signal
 import threading
 import time
@@ -13,9 +14,10 @@ import lightning.pytorch as pl
 import torch
 
 from protores.errors import RunError
+from protores.files import write_text
 from protores.model.losses import Terms
 from protores.progress import Progress
-from protores.training.checkpoint import save_checkpoint
+from protores.training.checkpoint import DIVERGED, save_checkpoint
 from protores.training.module import PRNTraining
 
 VALIDATION = ("image_auroc", "pixel_auroc", "pixel_ap", "pro")
@@ -43,14 +45,8 @@ class History(pl.Callback):
         every: int = 10,
     ):
         self.path, self.progress, self.validate, self.watch, self.every = path, progress, validate, watch, every
-        rows = []
-        if start and path.exists():
-            with path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= start]
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        lines = path.read_text(errors="replace").splitlines(keepends=True) if start and path.exists() else []
+        write_text(path, ",".join(COLUMNS) + "\n" + "".join(line for line in lines if _is_kept(line, start)))
         self.latest: dict[str, float | None] = {}
         self.sums: dict[str, torch.Tensor] = {}
         self.counted = 0
@@ -70,11 +66,8 @@ class History(pl.Callback):
         if step % self.every and done < 1:
             return
         row: dict[str, Any] = {name: float(total) / self.counted for name, total in self.sums.items()}
-        if not all(value == value for value in row.values()):
-            raise RunError(
-                f"the loss is not a number at step {step}; train into another folder with a lower"
-                " training.learning_rate or --set training.precision=f32"
-            )
+        if not all(map(math.isfinite, row.values())):
+            raise RunError(f"the loss is not a number at step {step}; {DIVERGED}")
         elapsed = pl_module.schedule.elapsed
         rate = self.counted * len(batch.source) / max(elapsed - self.since, 1e-9)
         row |= {
@@ -90,13 +83,19 @@ class History(pl.Callback):
                     self.watch(step)
             row |= {f"calibration_{name}": self.latest.get(name) for name in VALIDATION}
         with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(
+            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(
                 {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
             )
         ap = self.latest.get("pixel_ap")
         figures = f", calibration pixel AP {ap:.3f}" if ap is not None else ""
         self.progress.track("training", done, 1.0, f"step {step}, {rate:.0f} images/s, loss {row['loss']:.4f}{figures}")
         self.sums, self.counted, self.since = {}, 0, pl_module.schedule.elapsed
+
+
+def _is_kept(line: str, start: int) -> bool:
+    """A whole row up to this step: a full disk leaves the beginning of one."""
+    step = line.partition(",")[0]
+    return line.endswith("\n") and line.count(",") == len(COLUMNS) - 1 and step.isdecimal() and int(step) <= start
 
 
 class Checkpoints(pl.Callback):

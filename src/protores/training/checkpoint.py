@@ -28,13 +28,22 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, str] | 
     write_whole(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata=meta))
 
 
+DIVERGED = "train into another folder with a lower training.learning_rate or --set training.precision=f32"
+"""The cure where training runs into numbers that are none."""
+
+
 def save_checkpoint(path: Path, training: PRNTraining) -> None:
-    """Weights, averages, optimiser state, step and time."""
+    """Weights, averages, optimiser state, step and time.
+
+    Raises RunError where one of them is not a number any more; the file stays as it was.
+    """
     by_parameter: dict[Tensor, str] = {p: name for name, p in training.network.named_parameters()}
     tensors = {f"network.{name}": t for name, t in _changing(training.network).items()}
     tensors |= {f"average.{name}": t for name, t in training.averaged.average.items()}
     for parameter, state in training.optimizer.state.items():
         tensors |= {f"optimizer.{key}.{by_parameter[parameter]}": value for key, value in state.items()}
+    if not all(t.isfinite().all() for t in tensors.values()):
+        raise RunError(f"the network's weights are not numbers any more at step {training.step}; {DIVERGED}")
     meta = _Meta(training.step, training.schedule.elapsed, training.averaged.updates)
     save_tensors(path, tensors, {"progress": json.dumps(asdict(meta))})
 

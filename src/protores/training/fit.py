@@ -33,9 +33,10 @@ class Interrupted(ProtoresError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """steps taken in all, seconds of training in all, and the rate of this process."""
+    """steps taken in all, of batch_size images; seconds of training in all, and the rate of this process."""
 
     steps: int
+    batch_size: int
     seconds: float
     images_per_second: float
 
@@ -92,7 +93,7 @@ def fit(
     network.eval()
     elapsed = schedule.elapsed
     rate = (training.step - start) * settings.batch_size / max(elapsed - began, 1e-9)
-    return Outcome(training.step, elapsed, rate)
+    return Outcome(training.step, settings.batch_size, elapsed, rate)
 
 
 def use_bf16(settings: TrainingSettings) -> bool:
