@@ -7,7 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from protores.model.prototypes import NO_SOURCE, Prototypes, gram_kmeans, gram_matrix, number_of_prototypes
+from protores.model import prototypes as module
+from protores.model.maps import MappedMaps
+from protores.model.prototypes import (
+    NO_CLUSTER,
+    NO_SOURCE,
+    Prototypes,
+    _mean,
+    gram_kmeans,
+    gram_matrix,
+    images_behind,
+    number_of_prototypes,
+)
 
 
 def inertia(points: np.ndarray, clusters: np.ndarray) -> float:
@@ -38,7 +49,7 @@ def fitted(maps: list[torch.Tensor], k: int) -> Prototypes:
 def test_gram_matrix_is_that_of_the_centred_points(chunk):
     points = np.random.default_rng(0).normal(5, 1, (20, 300)).astype(np.float32)
     centred = points.astype(np.float64) - points.mean(0, dtype=np.float64)
-    np.testing.assert_allclose(gram_matrix(torch.from_numpy(points), chunk), centred @ centred.T, atol=1e-2)
+    np.testing.assert_allclose(gram_matrix(torch.from_numpy(points), chunk=chunk), centred @ centred.T, atol=1e-2)
 
 
 def test_the_features_stay_as_they_are():
@@ -141,3 +152,68 @@ def test_number_of_prototypes():
     assert number_of_prototypes(264, 0.1, 64) == 26
     assert number_of_prototypes(5000, 0.1, 64) == 64
     assert number_of_prototypes(3, 0.1, 64) == 1
+
+
+def in_files(maps: list[torch.Tensor], folder) -> list[MappedMaps]:
+    found = []
+    for s, tensor in enumerate(maps):
+        path = folder / f"{s}_{len(tensor)}"
+        path.write_bytes(tensor.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
+        found.append(MappedMaps(path, tuple(tensor.shape), tensor.dtype))
+    return found
+
+
+def test_maps_in_files_make_the_same_prototypes_bit_for_bit(tmp_path):
+    maps = [m.contiguous(memory_format=torch.channels_last) for m in features(30, groups=5)]
+    expected, found = fitted(maps, 5).state_dict(), fitted(in_files(maps, tmp_path), 5).state_dict()
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor)
+
+
+@pytest.mark.parametrize("block", [1, 90, 1000])
+def test_however_little_is_read_at_a_time_the_prototypes_are_the_same(monkeypatch, block):
+    maps = [m.contiguous(memory_format=torch.channels_last) for m in features(30, groups=5)]
+    expected = fitted(maps, 5)
+    whole = gram_matrix(maps[0])
+    monkeypatch.setattr(module, "BLOCK", block)
+    np.testing.assert_allclose(gram_matrix(maps[0]), whole, rtol=1e-5, atol=1e-2)
+    found = fitted(maps, 5)
+    for s in range(3):
+        assert torch.equal(getattr(found, f"clusters_{s}"), getattr(expected, f"clusters_{s}"))
+        torch.testing.assert_close(getattr(found, f"maps_{s}"), getattr(expected, f"maps_{s}"), rtol=2e-3, atol=2e-3)
+
+
+def test_the_mean_of_a_cluster_is_that_of_all_its_maps_at_once():
+    maps = features(50)[0].contiguous(memory_format=torch.channels_last)
+    members = np.arange(3, 47, 4)
+    assert torch.equal(_mean(maps, members), maps[torch.from_numpy(members)].mean(0))
+
+
+def test_a_sample_of_many_images_is_drawn_by_seed():
+    assert images_behind(5, 5, seed=0).tolist() == [0, 1, 2, 3, 4]
+    drawn = images_behind(5000, 4000, seed=1)
+    assert len(np.unique(drawn)) == 4000
+    assert (np.diff(drawn) > 0).all()
+    assert np.array_equal(drawn, images_behind(5000, 4000, seed=1))
+    assert not np.array_equal(drawn, images_behind(5000, 4000, seed=2))
+
+
+def test_prototypes_of_a_sample_are_those_of_its_images_alone():
+    maps = features(40, groups=4)
+    prototypes = Prototypes([tuple(m.shape[1:]) for m in maps], 4, 40)
+    prototypes.fit(maps, seed=3, most=25)
+    drawn = torch.from_numpy(images_behind(40, 25, seed=3))
+    alone = Prototypes([tuple(m.shape[1:]) for m in maps], 4, 25)
+    alone.fit([m[drawn] for m in maps], seed=3)
+    others = torch.tensor([i for i in range(40) if i not in set(drawn.tolist())])
+    for s in range(3):
+        clusters = getattr(prototypes, f"clusters_{s}")
+        assert torch.equal(clusters[drawn], getattr(alone, f"clusters_{s}"))
+        assert (clusters[others] == NO_CLUSTER).all()
+        assert torch.equal(getattr(prototypes, f"maps_{s}"), getattr(alone, f"maps_{s}"))
+        torch.testing.assert_close(getattr(prototypes, f"spread_{s}"), getattr(alone, f"spread_{s}"))
+    rest = [m[others] for m in maps]
+    known, unknown = prototypes(rest, others), prototypes(rest, torch.full((len(others),), NO_SOURCE))
+    for (mine, gain), (theirs, one) in zip(known, unknown, strict=True):
+        assert torch.equal(mine, theirs)
+        assert torch.equal(gain, one)

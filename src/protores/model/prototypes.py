@@ -1,10 +1,11 @@
 """Multi-scale prototypes: per scale, K-means over the whole feature maps of the normal images (figure 3).
 
 A prototype is a whole map, C x H x W. K-means needs only distances, so it runs on the N x N Gram matrix of the
-N images, exactly, however large the maps are. K = 10 % of the images, capped (docs/method.md).
+N images, exactly, however large the maps are. K = 10 % of the images, capped; of very many images a sample makes the
+prototypes (docs/method.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,21 +14,36 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
+from protores.model.maps import Maps
+
 NO_SOURCE = -1
+NO_CLUSTER = -1
 CHUNK = 1 << 15
+BLOCK = 1 << 26
+SAMPLE = 4
 
 
-def gram_matrix(maps: Tensor, chunk: int = CHUNK) -> NDArray[np.float64]:
-    """Inner products of the centred maps, N x N, in float64; reads `chunk` numbers of every map at a time.
+def gram_matrix(maps: Maps, chosen: NDArray[np.int64] | None = None, chunk: int = CHUNK) -> NDArray[np.float64]:
+    """Inner products of the centred maps of the chosen images (None: of all), N x N, in float64.
 
-    maps: N x D, of any floating type, in memory or mapped from a file.
+    maps: any number x C x H x W or x D, of any floating type, in memory or in a file. `chunk` numbers of each map are
+    read at a time, and no more than BLOCK numbers in all.
     """
-    gram = np.zeros((len(maps), len(maps)))
-    for start in range(0, maps.shape[1], chunk):
-        block = maps[:, start : start + chunk].float()
+    n = len(maps) if chosen is None else len(chosen)
+    gram = np.zeros((n, n))
+    for block in _columns(maps, chosen, chunk):
         block = block - block.mean(dim=0)  # not in place: float32 maps are not copied by float()
         gram += (block @ block.T).cpu().numpy()
     return gram
+
+
+def _columns(maps: Maps, chosen: NDArray[np.int64] | None, chunk: int) -> Iterator[Tensor]:
+    """Chosen maps, flat, channels last, in float32: a piece of all of them at a time."""
+    rows = slice(None) if chosen is None else torch.from_numpy(chosen)
+    n, d = len(maps) if chosen is None else len(chosen), int(np.prod(maps.shape[1:]))
+    wide = max(1, min(chunk, BLOCK // n))
+    for start in range(0, d, wide):
+        yield _flat(maps[:])[rows, start : start + wide].float()
 
 
 def gram_kmeans(gram: NDArray[np.float64], k: int, seed: int, restarts: int = 10) -> NDArray[np.int64]:
@@ -53,11 +69,19 @@ def number_of_prototypes(images: int, share: float, cap: int) -> int:
     return max(1, min(round(images * share), cap, images))
 
 
+def images_behind(images: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Which of the normal images make the prototypes, ascending: all, or of more than `most` so many, drawn by seed."""
+    if images <= most:
+        return np.arange(images)
+    return np.sort(np.random.default_rng((seed, SAMPLE)).choice(images, most, replace=False))
+
+
 class Prototypes(nn.Module):
     """The prototypes of every scale, and for an image the nearest of them.
 
-    shapes: (C, H, W) per scale; count: K; images: how many normal images they are made from. cells: the nearest
-    is found on maps averaged over cells of this side, which divides H and W; 1: on the maps themselves.
+    shapes: (C, H, W) per scale; count: K; images: how many normal images there are. cells: the nearest
+    is found on maps averaged over cells of this side, which divides H and W; 1: on the maps themselves. The buffers
+    clusters_0 and so on hold the cluster of each normal image, NO_CLUSTER for one that helped to make none.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, int, int]], count: int, images: int, cells: int = 1):
@@ -72,32 +96,34 @@ class Prototypes(nn.Module):
             self.register_buffer(f"spread_{s}", torch.ones(shape[0]))
 
     @torch.no_grad()
-    def fit(self, features: Sequence[Tensor], seed: int) -> None:
+    def fit(self, features: Sequence[Maps], seed: int, most: int | None = None) -> None:
         """Makes the prototypes from the features of the normal images, N x C x H x W per scale, any float type.
 
-        The maps are rounded to half precision, as they are stored. A prototype without images (there were fewer
-        distinct images than K) is never the nearest.
+        most: from how many images at most (images_behind); None: from all. The prototypes are rounded to half
+        precision, as they are stored. One without images (there were fewer distinct images than K) is never the
+        nearest.
         """
+        chosen = images_behind(len(features[0]), most or len(features[0]), seed)
         for s, maps in enumerate(features):
             prototypes, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
-            clusters = gram_kmeans(gram_matrix(_flat(maps)), len(prototypes), seed)
-            getattr(self, f"clusters_{s}").copy_(torch.from_numpy(clusters))
+            clusters = gram_kmeans(gram_matrix(maps, chosen), len(prototypes), seed)
+            every = getattr(self, f"clusters_{s}").fill_(NO_CLUSTER)
+            every[torch.from_numpy(chosen)] = torch.from_numpy(clusters).to(every.device)
             norms.fill_(torch.inf)
             for k in range(clusters.max() + 1):
-                members = torch.from_numpy(np.flatnonzero(clusters == k))
-                prototypes[k] = maps[members].float().mean(0).half()
+                prototypes[k] = _mean(maps, chosen[clusters == k]).half()
                 norms[k] = self.averaged(prototypes[k]).square().sum()
-            getattr(self, f"spread_{s}").copy_(self._spread(s, maps))
+            getattr(self, f"spread_{s}").copy_(self._spread(s, maps, chosen))
 
-    def _spread(self, s: int, maps: Tensor, chunk: int = 16) -> Tensor:
-        """Mean squared residual per channel over the normal images, each against prototypes without it."""
+    def _spread(self, s: int, maps: Maps, chosen: NDArray[np.int64], chunk: int = 16) -> Tensor:
+        """Mean squared residual per channel over the chosen images, each against prototypes without it."""
         device = getattr(self, f"maps_{s}").device
         total = torch.zeros(maps.shape[1], device=device)
-        for source in torch.arange(len(maps)).split(chunk):
+        for source in torch.from_numpy(chosen).split(chunk):
             feature = maps[source].to(device).float()
             nearest, gain = self._nearest(s, feature, source.to(device))
             total += ((feature - nearest).square().mean((2, 3)) * gain[:, None]).sum(0)
-        return (total / len(maps)).clamp(min=1e-8)
+        return (total / len(chosen)).clamp(min=1e-8)
 
     def averaged(self, maps: Tensor) -> Tensor:
         """Maps, ... x C x H x W, as the nearest is found on them."""
@@ -107,25 +133,39 @@ class Prototypes(nn.Module):
     def forward(self, features: list[Tensor], source: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
         """Per scale the nearest prototype of each image (least L2 over the whole map), and its residual's gain.
 
-        features: B x C x H x W per scale. source: B indices into the images the prototypes are made from, or
-        NO_SOURCE for an image that is none of them. For those images the prototype is meant as it were without
+        features: B x C x H x W per scale. source: B indices into the normal images, or NO_SOURCE for an image that is
+        none of them. For those that the prototypes are made from, the prototype is meant as it were without
         them (leave-one-out): in a cluster of m its residual is m / (m - 1) as long, so its square has the gain
         (m / (m - 1))^2; in a cluster of its own the next prototype is taken. All other gains are 1.
         Returns (B x C x H x W, B) per scale.
         """
         return [self._nearest(s, feature, source) for s, feature in enumerate(features)]
 
-    def _nearest(self, s: int, feature: Tensor, source: Tensor | None) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def distances(self, features: list[Tensor]) -> Tensor:
+        """Mean squared difference of each image to its nearest prototype, as that is found, B x scales."""
+        found = []
+        for s, feature in enumerate(features):
+            given = _flat(self.averaged(feature.float()))
+            found.append((self._distance(s, feature).amin(1) + given.square().sum(1)) / given.shape[1])
+        return torch.stack(found, 1)
+
+    def _distance(self, s: int, feature: Tensor) -> Tensor:
+        """Squared distances to all prototypes, less the square of the image itself, B x K."""
         maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
         with torch.autocast(feature.device.type, enabled=False):
-            distance = norms - 2 * _flat(self.averaged(feature.float())) @ _flat(self.averaged(maps)).T
+            return norms - 2 * _flat(self.averaged(feature.float())) @ _flat(self.averaged(maps)).T
+
+    def _nearest(self, s: int, feature: Tensor, source: Tensor | None) -> tuple[Tensor, Tensor]:
+        maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
+        distance = self._distance(s, feature)
         gain = torch.ones(len(feature), device=feature.device)
         if source is None:
             return maps[distance.argmin(1)], gain
         clusters = getattr(self, f"clusters_{s}")
-        sizes = torch.bincount(clusters, minlength=len(maps))
-        known = source != NO_SOURCE
+        sizes = torch.bincount(clusters[clusters != NO_CLUSTER], minlength=len(maps))
         own = clusters[source.clamp(min=0)]
+        known = (source != NO_SOURCE) & (own != NO_CLUSTER)
         members = sizes[own]
         alone = known & (members == 1) & (norms.isfinite().sum() > 1)
         distance[alone, own[alone]] = torch.inf
@@ -137,4 +177,10 @@ class Prototypes(nn.Module):
 
 def _flat(maps: Tensor) -> Tensor:
     """N x D, channels last: without a copy for maps in that memory format, as they are in training."""
-    return maps.permute(0, 2, 3, 1).flatten(1)
+    return (maps.permute(0, 2, 3, 1) if maps.ndim == 4 else maps).flatten(1)
+
+
+def _mean(maps: Maps, members: NDArray[np.int64]) -> Tensor:
+    """The mean of some of the maps, C x H x W in float32, a piece of them at a time."""
+    _, c, h, w = maps.shape
+    return torch.cat([block.mean(0) for block in _columns(maps, members, CHUNK)]).view(h, w, c).permute(2, 0, 1)
