@@ -1,6 +1,7 @@
 """Lines survive a cut anywhere."""
 
 import json
+import resource
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -52,3 +53,19 @@ def test_lines_not_to_be_kept_go_from_the_file(tmp_path):
     assert Journal(tmp_path / "lines", lambda line: line["n"] % 2 == 1).lines == LINES[1::2]
     assert Journal(tmp_path / "lines", keep).lines == LINES[1::2]
     assert [path.name for path in tmp_path.iterdir()] == ["lines"]
+
+
+def test_a_line_that_finds_no_room_is_an_error_and_leaves_the_lines_before_it(tmp_path):
+    """The system first takes the part that fits, and only refuses the next."""
+    path = tmp_path / "lines"
+    journal = Journal(path, keep)
+    journal.append(LINES[0])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            journal.append(LINES[3])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert journal.lines == LINES[:1]
+    assert Journal(path, keep).lines == LINES[:1]

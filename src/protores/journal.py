@@ -27,8 +27,8 @@ class Journal:
             write_whole(path, after)
 
     def append(self, line: Line) -> None:
-        """Writes the line at once and in one go."""
-        with self.path.open("ab", buffering=0) as file:
+        """Writes the line at once, to its end."""
+        with self.path.open("ab") as file:  # buffered: a disk that gets full takes a part of it, and says nothing
             file.write(_text(line))
         self.lines.append(line)
 
