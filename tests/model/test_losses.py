@@ -57,3 +57,29 @@ def test_the_weights_of_the_terms():
     terms = segmentation_loss(torch.randn(2, 4, 4), (torch.rand(2, 4, 4) < 0.3).float())
     assert terms.total(dice=0.0) == terms.smooth_l1 + 5 * terms.focal
     torch.testing.assert_close(terms.total(dice=2.0) - terms.total(dice=0.0), 2 * terms.dice)
+
+
+@pytest.mark.parametrize("with_valid", [False, True])
+def test_two_processes_that_share_a_batch_have_the_loss_and_the_gradient_of_all_of_it(with_valid):
+    torch.manual_seed(0)
+    logits = torch.randn(4, 8, 8, dtype=torch.float64)
+    mask = (torch.rand(4, 8, 8) < 0.3).double()
+    valid = torch.rand(4, 8, 8) < torch.tensor([0.2, 0.9, 0.5, 0.7]).view(4, 1, 1) if with_valid else None
+    whole = logits.clone().requires_grad_()
+    expected = segmentation_loss(whole, mask, valid)
+    expected.total(1.0).backward()
+
+    shares, sums = (slice(0, 2), slice(2, 4)), []
+
+    def remembered(own: torch.Tensor) -> torch.Tensor:
+        sums.append(own.detach())
+        return own
+
+    for share in shares:
+        segmentation_loss(logits[share], mask[share], None if valid is None else valid[share], remembered)
+    for share, other in zip(shares, reversed(sums), strict=True):
+        own = logits[share].clone().requires_grad_()
+        found = segmentation_loss(own, mask[share], None if valid is None else valid[share], lambda s, o=other: s + o)
+        torch.testing.assert_close(found, expected)
+        found.total(1.0).backward()
+        torch.testing.assert_close(own.grad, whole.grad[share])

@@ -39,7 +39,7 @@ def test_paused_time_does_not_count(monkeypatch):
 
 def test_learning_rate_rises_to_its_peak_and_falls_to_a_hundredth():
     schedule = Schedule(SETTINGS)
-    rates = [schedule.learning_rate(step) for step in range(101)]
+    rates = [schedule.learning_rate(schedule.progress(step)) for step in range(101)]
     assert max(rates) == pytest.approx(1e-3)
     assert rates.index(max(rates)) == 10
     assert 0 < rates[0] < rates[5] < rates[10]

@@ -1,5 +1,6 @@
 """Loss between map and mask: the paper's smooth-L1 + 5 x focal (gamma 4, alpha 0.5), and Dice beside them (ours)."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -21,10 +22,16 @@ class Terms(NamedTuple):
         return self.smooth_l1 + FOCAL_WEIGHT * self.focal + dice * self.dice
 
 
-def segmentation_loss(logits: Tensor, mask: Tensor, valid: Tensor | None = None) -> Terms:
+def segmentation_loss(
+    logits: Tensor,
+    mask: Tensor,
+    valid: Tensor | None = None,
+    summed: Callable[[Tensor], Tensor] = lambda sums: sums,
+) -> Terms:
     """The terms over the valid pixels of a batch.
 
     logits: B x H x W float32. mask: the same shape, 0 or 1. valid: the same shape, False where nothing counts.
+    summed: adds up the sums of several processes that share a batch; the terms are those of the whole batch then.
 
     With a binary mask the paper's two follow from how wrong the map is, w = |p - mask| = sigmoid of the logit with its
     sign turned in the mask: smooth-L1 (at its usual beta of 1) is w^2 / 2, and focal loss (Lin et al. 2017, eq. 5) is
@@ -37,12 +44,12 @@ def segmentation_loss(logits: Tensor, mask: Tensor, valid: Tensor | None = None)
     squared = wrong * wrong
     focal = ALPHA * squared * squared * F.softplus(turned)
     found = torch.sigmoid(logits)
-    if valid is None:
-        return Terms(0.5 * squared.mean(), focal.mean(), _dice(found, mask))
-    count = valid.sum().clamp(min=1)
-    smooth, focal = 0.5 * (squared * valid).sum() / count, (focal * valid).sum() / count
-    return Terms(smooth, focal, _dice(found * valid, mask * valid))
-
-
-def _dice(found: Tensor, mask: Tensor) -> Tensor:
-    return 1 - (2 * (found * mask).sum() + 1) / (found.square().sum() + mask.sum() + 1)
+    count = torch.tensor(mask.numel(), device=mask.device)
+    if valid is not None:
+        squared, focal, found, mask = squared * valid, focal * valid, found * valid, mask * valid
+        count = valid.sum()
+    both, either = (found * mask).sum(), found.square().sum() + mask.sum()
+    sums = torch.stack([squared.sum(), focal.sum(), both, either, count.to(mask.dtype)])
+    squared, focal, both, either, count = summed(sums).unbind()
+    count = count.clamp(min=1)
+    return Terms(0.5 * squared / count, focal / count, 1 - (2 * both + 1) / (either + 1))

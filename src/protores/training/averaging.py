@@ -18,6 +18,7 @@ class AveragedWeights:
     """The moving average. decay is reached gradually: min(decay, (1 + t) / (10 + t)) after t updates."""
 
     def __init__(self, network: nn.Module, decay: float):
+        self.network = network
         self.live = trained_tensors(network)
         self.average = {name: t.detach().clone() for name, t in self.live.items()}
         self.decay = decay
@@ -32,8 +33,8 @@ class AveragedWeights:
 
     @torch.no_grad()
     def apply(self) -> None:
-        """Puts the average into the network for good."""
-        for name, tensor in self.live.items():
+        """Puts the average into the network for good, wherever it was moved to meanwhile."""
+        for name, tensor in trained_tensors(self.network).items():
             tensor.copy_(self.average[name])
 
     @contextmanager

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from protores.model.losses import segmentation_loss
+from protores.model.maps import Maps
 from protores.model.network import PRN
 from protores.settings import TrainingSettings
 from protores.training.averaging import AveragedWeights
+from protores.training.group import ALONE, Group
 from protores.training.loader import Batch
 from protores.training.schedule import Schedule
 
@@ -19,7 +21,7 @@ class PRNTraining(pl.LightningModule):
 
     normal: the backbone's features of the good images, N x C x H x W per scale. The backbone is frozen, so for
     the normal images of a batch, its first, they are looked up and not computed again; only the stem is, whose map is
-    too large to keep.
+    too large to keep. group: the processes that share each batch; the loss is the whole batch's on each of them.
     """
 
     def __init__(
@@ -27,9 +29,10 @@ class PRNTraining(pl.LightningModule):
         network: PRN,
         settings: TrainingSettings,
         schedule: Schedule,
-        normal: list[Tensor],
+        normal: list[Maps],
         leave_one_out: bool,
         start: int = 0,
+        group: Group = ALONE,
     ):
         super().__init__()
         self.network = network
@@ -40,15 +43,21 @@ class PRNTraining(pl.LightningModule):
         self.averaged = AveragedWeights(network, settings.average)
         self.optimizer = make_optimizer(network, settings)
         self.step = start
+        self.group = group
         parts = network.backbone.stem, network.backbone.body, network.head
         self._stem, self._body, self._head = map(torch.compile, parts) if settings.compile else parts
+
+    def progress(self) -> float:
+        """Share of the training that lies behind, by the clock of the first process."""
+        return self.group.agreed(self.schedule.progress(self.step))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        rate = self.schedule.learning_rate(self.progress())
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.learning_rate(self.step)
+            group["lr"] = rate
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         known = batch.source[: batch.normal].cpu()
@@ -60,7 +69,7 @@ class PRNTraining(pl.LightningModule):
         source = batch.source if self.leave_one_out else None
         logits = self._head(stem, features, tuple(batch.masks.shape[1:]), source)
         with torch.autocast(self.device.type, enabled=False):
-            terms = segmentation_loss(logits, batch.masks.float(), batch.valid)
+            terms = segmentation_loss(logits, batch.masks.float(), batch.valid, self.group.sum)
         return {"loss": terms.total(self.settings.dice)} | {k: v.detach() for k, v in terms._asdict().items()}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:

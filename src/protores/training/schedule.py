@@ -42,9 +42,9 @@ class Schedule:
         done = self.progress(step)
         return self.elapsed * (1 - done) / done if done else math.inf
 
-    def learning_rate(self, step: int) -> float:
-        """Linear warm-up over the first share `warmup`, then half a cosine down to a hundredth."""
-        done, warmup = self.progress(step), self.settings.warmup
+    def learning_rate(self, done: float) -> float:
+        """Linear warm-up over the first share `warmup`, then half a cosine down to a hundredth; done: the progress."""
+        warmup = self.settings.warmup
         if done < warmup:
             return self.settings.learning_rate * max(done, 0.5 / self.settings.steps) / warmup
         cosine = 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
