@@ -9,7 +9,9 @@ ProtoresError                 the command line prints its message and exits with
 ├── WeightsError              a weights file that is missing or fits nothing
 ├── RunError                  a run folder that exists, is incomplete, or cannot be written
 ├── BundleError               a bundle that is missing, damaged, changed, or wrongly edited; an export that is refused
-└── StationError              a station that cannot start, or whose store cannot be used
+├── StationError              a station that cannot start, or whose store cannot be used
+├── ClusterError              a Ray cluster that cannot be reached or started
+└── ArchiveError              an archive's folder that belongs to other work or is damaged, or workers that fail
 """
 
 
@@ -51,3 +53,11 @@ class BundleError(ProtoresError):
 
 class StationError(ProtoresError):
     """A station has no token, port or limits that it could start with, or its store cannot be used."""
+
+
+class ClusterError(ProtoresError):
+    """A Ray cluster cannot be reached or started."""
+
+
+class ArchiveError(ProtoresError):
+    """The folder of a scored archive belongs to other work or is damaged, or its workers fail."""

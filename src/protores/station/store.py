@@ -18,6 +18,7 @@ from protores.decision.regions import Region
 from protores.decision.verdict import OUTCOMES
 from protores.errors import StationError
 from protores.files import writing
+from protores.lock import lock
 from protores.station.records import Counted, Feedback, Judgement, Record, now
 from protores.station.schema import VERSION, migrate, version_of
 
@@ -59,7 +60,8 @@ class Store:
             if serving:
                 with writing(folder):
                     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
-                opened.enter_context(closing(_locked(folder)))
+                refusal = StationError(f"{folder} is in use by another station; stop it, or take another --store")
+                opened.enter_context(closing(lock(folder / LOCK, refusal)))
             elif not path.is_file():
                 raise StationError(f"{folder} is no station's store ({DATABASE} is missing); give what serve calls so")
             try:
@@ -254,18 +256,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
-
-
-def _locked(folder: Path) -> sqlite3.Connection:
-    """Holds the store until it is closed, or its process ends. SQLite locks files on every system."""
-    lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None, check_same_thread=False)
-    try:
-        lock.execute("PRAGMA journal_mode = MEMORY")
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        raise StationError(f"{folder} is in use by another station; stop it, or take another --store") from error
-    return lock
 
 
 def _sync_folder(folder: Path) -> None:
