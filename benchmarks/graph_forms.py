@@ -22,7 +22,7 @@ import torch
 from common import write
 from torch import Tensor, nn
 
-from protores.bundle import graph
+from protores.bundle import graph, stored
 from protores.bundle.quiet import openvino_core
 from protores.model.network import PRN, build_network
 from protores.presets import load
@@ -55,9 +55,9 @@ def forms(prototypes: int) -> dict[str, nn.Module]:
     trained = network(prototypes, 1)
     found: dict[str, nn.Module] = {"trained": Trained(copy.deepcopy(trained))}
     changed = copy.deepcopy(trained)
-    changed.residuals.prototypes = graph.StoredPrototypes(changed.residuals.prototypes)
+    changed.residuals.prototypes = stored.StoredPrototypes(changed.residuals.prototypes)
     found["distances around the mean"] = Trained(copy.deepcopy(changed))
-    changed.residuals = graph.LogResiduals(changed.residuals)
+    changed.residuals = stored.LogResiduals(changed.residuals)
     found["logarithm by roots"] = Trained(copy.deepcopy(changed))
     found["enlargements by matrices"] = graph.deployed(trained)
     found["match_cells 2"] = graph.deployed(network(prototypes, 2))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from protores.bundle.graph import MatrixContext, StoredPrototypes, deployed, enlargement, log1p
+from protores.bundle.graph import MatrixContext, deployed, enlargement
+from protores.bundle.stored import StoredPrototypes, log1p
 from protores.model.context import with_context
 from protores.model.network import build_network
 from protores.model.prototypes import Prototypes
@@ -98,3 +99,20 @@ def test_nearest_stays_nearest_in_bfloat16():
         plain = trained.maps_0[(trained.norms_0 - 2 * images.flatten(1) @ trained.maps_0.flatten(1).T).argmin(1)]
     assert torch.equal(found, wanted)
     assert not torch.equal(plain, wanted)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("settings", [QUICK, PAPER, CELLS, ABLATED], ids=["quick", "paper", "cells", "ablated"])
+@torch.no_grad()
+def test_same_maps_and_distances_for_several_products(settings, centred):
+    torch.manual_seed(0)
+    network = build_network(settings.model_copy(update={"weights": "random"}), (64, 96), (6, 4), (3, 2)).eval()
+    shown = torch.rand(2, 3, 64, 96).repeat_interleave(torch.tensor([6, 4]), 0)
+    network.residuals.fit(network.backbone((0.7 * shown + 0.3 * torch.rand_like(shown))), 0)
+    images = 0.7 * shown[[0, 9, 1]] + 0.3 * torch.rand(3, 3, 64, 96)
+    module = deployed(network, centred)
+    maps, distances = module(images)
+    torch.testing.assert_close(maps, network.anomaly_map(images), rtol=0, atol=1e-5)
+    torch.testing.assert_close(distances, network.distances(images), rtol=1e-3, atol=1e-4)
+    assert distances.argmin(1).tolist() == [0, 1, 0]
+    assert module.prototypes == 5

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from protores.bundle.stored import LogResiduals, StoredProducts, StoredPrototypes
 from protores.model.backbone import fold_batch_norm
 from protores.model.context import STRIDE, WINDOW
 from protores.model.decoder import Decoder
 from protores.model.network import PRN
-from protores.model.prototypes import Prototypes
-from protores.model.residuals import Residuals
+from protores.model.products import ProductResiduals
 
 FINEST = 4
 """Pixels of the input along a side of a pixel of the finest feature map."""
@@ -36,79 +36,30 @@ class Deployed(nn.Module):
         return len(self.network.residuals.prototypes.maps_0)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.context(torch.sigmoid(self.network(image))).clamp(0, 1)  # rounding reaches beyond
+        return self.finished(self.network(image))
+
+    def finished(self, logits: Tensor) -> Tensor:
+        """The map of logits, B x H x W."""
+        return self.context(torch.sigmoid(logits)).clamp(0, 1)  # rounding reaches beyond
 
 
-class StoredPrototypes(nn.Module):
-    """Prototypes as a bundle holds them: in half precision, without those that no image belongs to.
+class ProductDeployed(Deployed):
+    """image, B x 3 x H x W float32 in [0, 1], RGB -> anomaly map, B x H x W float32 in [0, 1], and how far the image
+    lies from each product (model/products.py), B x P float32."""
 
-    Where `centred`, distances are taken from the prototypes' mean m:
-    |f - p|² = |f - m|² - 2 (f - m) · (p - m) + |p - m|². Its numbers are small, so that the nearest stays the nearest
-    in bfloat16. A runtime makes p - m when it loads the graph, and holds p beside it; float32 needs no mean and spares
-    that memory. They are kept flat, K x C H W: a runtime that has to turn them into rows copies them once more.
-    """
+    def __init__(self, network: PRN, size: tuple[int, int]):
+        super().__init__(network, size)
+        self.size = size
 
-    def __init__(self, trained: Prototypes, centred: bool = True):
-        super().__init__()
-        self.centred = centred
-        self.scales = trained.scales
-        self.averaged = trained.averaged
-        self.whole = trained.cells == 1
-        for s in range(self.scales):
-            used = getattr(trained, f"norms_{s}").isfinite()
-            maps = getattr(trained, f"maps_{s}")[used].contiguous()
-            matched = trained.averaged(maps).half().flatten(1)
-            mean = matched.float().mean(0, keepdim=True)
-            self.register_buffer(f"maps_{s}", maps.half().flatten(1))
-            if not self.whole:
-                self.register_buffer(f"matched_{s}", matched)
-            if centred:
-                self.register_buffer(f"mean_{s}", mean)
-            self.register_buffer(f"norms_{s}", (matched.float() - mean * centred).square().sum(1))
-            self.register_buffer(f"spread_{s}", getattr(trained, f"spread_{s}"))
-        self.register_buffer("gain", torch.ones(1))
+    @property
+    def prototypes(self) -> int:
+        return len(self.network.residuals.maps_0)
 
-    def forward(self, features: list[Tensor], source: None = None) -> list[tuple[Tensor, Tensor]]:
-        """As Prototypes.forward for images that no prototype is made from."""
-        return [self._nearest(s, feature) for s, feature in enumerate(features)]
-
-    def _nearest(self, s: int, feature: Tensor) -> tuple[Tensor, Tensor]:
-        maps, norms = getattr(self, f"maps_{s}"), getattr(self, f"norms_{s}")
-        matched = (maps if self.whole else getattr(self, f"matched_{s}")).float()
-        given = self.averaged(feature).flatten(1)
-        if self.centred:
-            mean = getattr(self, f"mean_{s}")
-            matched, given = matched - mean, given - mean
-        distance = norms - 2 * F.linear(given, matched)
-        return maps.index_select(0, distance.argmin(1)).float().view_as(feature), self.gain
-
-
-class LogResiduals(nn.Module):
-    """Residuals with `log`, the logarithm by roots: OpenVINO has fast roots on a CPU, but no fast logarithm."""
-
-    def __init__(self, trained: Residuals):
-        super().__init__()
-        self.prototypes = trained.prototypes
-
-    def forward(self, features: list[Tensor], source: None = None) -> list[Tensor]:
-        """As Residuals.forward for images that no prototype is made from."""
-        residuals = []
-        for s, (feature, (nearest, _)) in enumerate(zip(features, self.prototypes(features), strict=True)):
-            scaled = (feature - nearest) * getattr(self.prototypes, f"spread_{s}").rsqrt().view(1, -1, 1, 1)
-            residuals.append(log1p(scaled * scaled))
-        return residuals
-
-
-def log1p(x: Tensor) -> Tensor:
-    """log(1 + x) for x >= 0, within 1e-5 up to 1e6 and 1e-4 up to 1e8.
-
-    It is 32 log(r), r the 32nd root of 1 + x, and log(r) = 2 artanh(z) with z = (r - 1) / (r + 1), here by the first
-    four terms of its series: z stays small.
-    """
-    root = (1 + x).sqrt().sqrt().sqrt().sqrt().sqrt()
-    z = (root - 1) / (root + 1)
-    square = z * z
-    return 64 * z * (1 + square * (1 / 3 + square * (1 / 5 + square / 7)))
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        stem = self.network.backbone.stem(image)
+        features = self.network.backbone.body(stem)
+        residuals, distances = self.network.residuals(features)
+        return self.finished(self.network.decode(stem, features, residuals, self.size)), distances
 
 
 class MatrixDecoder(nn.Module):
@@ -158,6 +109,9 @@ def deployed(network: PRN, centred: bool = True) -> Deployed:
     small = _logits_size(copied, size)
     if small != size:
         copied.decoder = MatrixDecoder(copied.decoder, small, size)
+    if isinstance(copied.residuals, ProductResiduals):
+        copied.residuals = StoredProducts(copied.residuals, centred)
+        return ProductDeployed(copied, size).eval().requires_grad_(False)
     copied.residuals.prototypes = StoredPrototypes(copied.residuals.prototypes, centred)
     if copied.residuals.form == "log":
         copied.residuals = LogResiduals(copied.residuals)
@@ -166,7 +120,9 @@ def deployed(network: PRN, centred: bool = True) -> Deployed:
 
 def map_size(network: PRN) -> tuple[int, int]:
     """Height and width of the images and maps that the prototypes are for."""
-    height, width = network.residuals.prototypes.maps_0.shape[-2:]
+    residuals = network.residuals
+    one = residuals.products[0] if isinstance(residuals, ProductResiduals) else residuals
+    height, width = one.prototypes.maps_0.shape[-2:]
     return FINEST * height, FINEST * width
 
 

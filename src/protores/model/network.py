@@ -1,5 +1,7 @@
 """The Prototypical Residual Network, as figure 3 of the paper draws it."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from protores.model.backbone import BOTTOM_STRIDE, STRIDES, Backbone, Frozen
 from protores.model.context import with_context
 from protores.model.decoder import Decoder
 from protores.model.fusion import Fusion, Reduction, Separate, conv_norm
+from protores.model.products import ProductResiduals
 from protores.model.prototypes import Prototypes
 from protores.model.residuals import Residuals
 from protores.settings import ModelSettings
@@ -21,7 +24,7 @@ class PRN(nn.Module):
         self,
         backbone: Backbone,
         bottom: nn.Module,
-        residuals: Residuals,
+        residuals: Residuals | ProductResiduals,
         feature_reduction: nn.Module,
         residual_reduction: nn.Module,
         feature_fusion: nn.Module,
@@ -57,6 +60,10 @@ class PRN(nn.Module):
         """image: as in forward. Returns what the product works with: B x H x W in [0, 1], float32."""
         return with_context(torch.sigmoid(self(image)), self.context)
 
+    def distances(self, image: Tensor) -> Tensor:
+        """image: as in forward. Returns how far it lies from each product, B x P, which ProductResiduals defines."""
+        return self.residuals.distances(self.backbone(image))
+
     def head(
         self, stem: Tensor, features: list[Tensor], size: tuple[int, int], source: Tensor | None = None
     ) -> Tensor:
@@ -64,7 +71,10 @@ class PRN(nn.Module):
 
         source: in training, which of the images behind the prototypes each one is made from (see Prototypes).
         """
-        residuals = self.residuals(features, source)
+        return self.decode(stem, features, self.residuals(features, source), size)
+
+    def decode(self, stem: Tensor, features: list[Tensor], residuals: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """From the backbone's maps and their residuals to logits, B x H x W."""
         bottom = self.bottom(features[-1])
         features = self.feature_fusion(self.feature_reduction(features))
         residuals = self.residual_fusion(self.residual_reduction(residuals))
@@ -85,12 +95,17 @@ def check_size(size: tuple[int, ...]) -> tuple[int, int]:
 
 
 def build_network(
-    settings: ModelSettings, size: tuple[int, int], images: int, prototypes: int, weights: str | None = None
+    settings: ModelSettings,
+    size: tuple[int, int],
+    images: int | Sequence[int],
+    prototypes: int | Sequence[int],
+    weights: str | None = None,
 ) -> PRN:
     """The network of these settings, with empty prototypes.
 
-    size: input height and width. images: normal images behind the prototypes; prototypes: their number K.
-    weights: overrides settings.weights ("random" to be filled by load_state_dict).
+    size: input height and width. images: normal images behind the prototypes; prototypes: their number K; where there
+    are several products, both of each of them. weights: overrides settings.weights ("random" to be filled by
+    load_state_dict).
     """
     check_size(size)
     backbone, layer4 = Backbone.load(
@@ -112,9 +127,7 @@ def build_network(
     return PRN(
         backbone=backbone,
         bottom=layer4 or nn.Sequential(conv_norm(channels[-1], bottom_width, kernel=3, stride=2), nn.ReLU()),
-        residuals=Residuals(
-            Prototypes(shapes, prototypes, images, settings.match_cells), form=settings.residual
-        ),
+        residuals=_residuals(settings, shapes, images, prototypes),
         feature_reduction=reduction(),
         residual_reduction=reduction(),
         feature_fusion=exchange(widths),
@@ -131,3 +144,15 @@ def build_network(
         ),
         context=settings.context,
     )
+
+
+def _residuals(
+    settings: ModelSettings,
+    shapes: Sequence[tuple[int, int, int]],
+    images: int | Sequence[int],
+    prototypes: int | Sequence[int],
+) -> Residuals | ProductResiduals:
+    if isinstance(images, int) and isinstance(prototypes, int):
+        return Residuals(Prototypes(shapes, prototypes, images, settings.match_cells), settings.residual)
+    products = zip(images, prototypes, strict=True)
+    return ProductResiduals([_residuals(settings, shapes, n, k) for n, k in products])

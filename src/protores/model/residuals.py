@@ -1,10 +1,12 @@
 """Residuals: the element-wise squared difference between a feature map and its nearest prototype."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from protores.model.maps import Maps
 from protores.model.prototypes import Prototypes
 
 
@@ -18,6 +20,10 @@ class Residuals(nn.Module):
         super().__init__()
         self.prototypes = prototypes
         self.form = form
+
+    def fit(self, features: Sequence[Maps], seed: int, most: int | None = None) -> None:
+        """Makes the prototypes from the normal images' features (Prototypes.fit)."""
+        self.prototypes.fit(features, seed, most)
 
     @torch.no_grad()
     def forward(self, features: list[Tensor], source: Tensor | None = None) -> list[Tensor]:
