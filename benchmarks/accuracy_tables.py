@@ -5,13 +5,15 @@ averaged weights after the last step. What `best_on_test` has stands in a table 
 """
 
 import json
-import statistics
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from plan import Plan, Row
+
+from protores.metrics.spread import spread as spread_of
 
 PLANS = Path(__file__).with_name("plans")
 PUBLISHED = Path(__file__).with_name("published.toml")
@@ -52,11 +54,8 @@ def report(plan: Plan, rows: Sequence[tuple[Row, Figures | None]], failed: Mappi
 
 def spread(values: Iterable[float | None]) -> dict[str, Any] | None:
     """n, mean, and the sample standard deviation (None for one value); None where a value is undefined."""
-    found = list(values)
-    if not found or any(value is None for value in found):
-        return None
-    deviation = statistics.stdev(found) if len(found) > 1 else None
-    return {"n": len(found), "mean": statistics.fmean(found), "std": deviation}
+    found = spread_of(values)
+    return None if found is None else asdict(found)
 
 
 def _line(key: tuple, found: Sequence[Figures]) -> dict[str, Any]:
