@@ -17,11 +17,12 @@ from protores import prediction, toy, workflow
 from protores.errors import BundleError, DataError, RunError
 from protores.inspection import open_inspector
 from protores.judgement import judge
-from protores.prediction import AHEAD, Prediction, predict
+from protores.prediction import Prediction, predict
 from protores.product import open_product
 from protores.progress import Progress
 from protores.run import Run
 from protores.runtime.inspector import Inspector
+from protores.runtime.stream import AHEAD
 from protores.runtime.view import Tiling
 
 SIZE = (64, 64)

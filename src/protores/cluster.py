@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from protores.errors import ClusterError
 
@@ -30,7 +31,7 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[i
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     own = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    where = {"address": address} if address else {"address": "local"} | own
+    where: dict[str, Any] = {"address": address} if address else {"address": "local"} | own
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     try:

@@ -35,7 +35,7 @@ class ConsoleProgress(Progress):
             disable=not self.console.is_terminal,
         )
         self.tasks: dict[str, TaskID] = {}
-        self.begun: dict[str, float] = {}
+        self.begun: dict[str, tuple[float, float]] = {}
         self.told = 0.0
 
     def __enter__(self) -> Self:
@@ -64,13 +64,11 @@ class ConsoleProgress(Progress):
     def _line(self, what: str, done: float, total: float, detail: str) -> None:
         now = time.monotonic()
         first = what not in self.begun
-        begun = self.begun.setdefault(what, now)
+        begun, before = self.begun.setdefault(what, (now, done))
         if not first and done < total and now - self.told < EVERY:
             return
         self.told = now
-        left = (
-            f", {(now - begun) * (total - done) / done:.0f} s left" if 0 < done < total and not first else ""
-        )
+        left = f", {(now - begun) * (total - done) / (done - before):.0f} s left" if before < done < total else ""
         self.note(f"{what}: {100 * done / max(total, 1e-9):.0f} %{left}{', ' + detail if detail else ''}")
 
 

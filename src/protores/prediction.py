@@ -6,13 +6,10 @@ is appended once its pictures are there: what was cut off goes on behind the las
 
 import hashlib
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -29,17 +26,11 @@ from protores.machine import usable_cores
 from protores.progress import Progress
 from protores.report import heatmap
 from protores.runtime.inspector import Inspector
-from protores.runtime.procedure import Prepared
 from protores.runtime.result import Result
+from protores.runtime.stream import Inspected, Stream
 from protores.runtime.view import Tiling
 
 NAME = "predictions.jsonl"
-BATCH = 4
-"""Images that go through the network at once; it is hardly faster with more, and fewer are lost when it is cut off."""
-AHEAD = 2 * BATCH
-"""Images that are read before the network asks for them, and those whose pictures it has not to wait for."""
-_Item = TypeVar("_Item")
-_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True)
@@ -118,82 +109,43 @@ def predict(
     return [known[path] for path in named]
 
 
-@dataclass(frozen=True)
-class _Read:
-    """A file on its way: read and prepared, or the reason why not."""
-
-    path: Path
-    name: str
-    sha256: str | None
-    prepared: Prepared | None
-    error: str | None
-
-
 class _Work:
-    """Reading, the network and writing as one stream, in order."""
+    """What is done with each file: its bytes read, its pictures written, its line made."""
 
     def __init__(self, inspector: Inspector, into: Path, pictures: bool):
-        self.engine, self.procedure, self.model = inspector.engine, inspector.procedure, inspector.digest
-        self.into, self.pictures = into, pictures
+        self.stream, self.into, self.pictures = Stream(inspector, usable_cores() + 1), into, pictures
+
+    @property
+    def model(self) -> str:
+        return self.stream.model
 
     def over(self, names: dict[Path, str]) -> Iterator[Prediction]:
-        pool = ThreadPoolExecutor(usable_cores() + 1, "images")
-        try:
-            read = _ahead(pool, self._read, names.items())
-            yield from _ahead(pool, self._finish, self._judge(read))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return self.stream.over(names.items(), self._read, self._finish)
 
-    def _read(self, item: tuple[Path, str]) -> _Read:
-        path, name = item
-        sha256 = prepared = error = None
-        try:
-            data = read_bytes(path)
-            sha256 = hashlib.sha256(data).hexdigest()
-            prepared = self.procedure.prepare(data, path)
-        except UnreadableImage as failure:
-            error = str(failure)
-        return _Read(path, name, sha256, prepared, error)
+    def _read(self, item: tuple[Path, str]) -> tuple[bytes, Path]:
+        return read_bytes(item[0]), item[0]
 
-    def _judge(self, read: Iterator[_Read]) -> Iterator[tuple[_Read, NDArray[np.float32] | None]]:
-        while batch := list(islice(read, BATCH)):
-            prepared = [file.prepared for file in batch if file.prepared is not None]
-            maps = iter(self.procedure.run(self.engine, prepared) if prepared else ())
-            yield from ((file, None if file.prepared is None else next(maps)) for file in batch)
-
-    def _finish(self, item: tuple[_Read, NDArray[np.float32] | None]) -> Prediction:
-        file, anomaly_map = item
-        if file.prepared is None or anomaly_map is None:
-            return Prediction(file.path, self.model, file.sha256, file.error)
-        result = self.procedure.finish(file.prepared.size, anomaly_map)
+    def _finish(self, file: Inspected[tuple[Path, str]]) -> Prediction:
+        path, name = file.item
+        if file.prepared is None or file.result is None:
+            return Prediction(path, self.model, file.sha256, file.error)
         names: tuple[str, str] | tuple[None, None] = (None, None)
         if self.pictures:
-            names = f"{file.name}_map.png", f"{file.name}_overlay.png"
-            (self.into / file.name).parent.mkdir(parents=True, exist_ok=True)
-            _save(self.into / names[0], np.round(result.network_map * 65535).astype(np.uint16))
-            _save(self.into / names[1], _overlay(file.prepared.image, result)[..., ::-1])
+            names = f"{name}_map.png", f"{name}_overlay.png"
+            (self.into / name).parent.mkdir(parents=True, exist_ok=True)
+            _save(self.into / names[0], np.round(file.result.network_map * 65535).astype(np.uint16))
+            _save(self.into / names[1], _overlay(file.prepared.image, file.result)[..., ::-1])
         return Prediction(
-            file.path,
+            path,
             self.model,
             file.sha256,
-            score=result.score,
-            verdict=None if result.verdict is None else result.verdict.outcome,
-            size=result.size,
-            regions=result.regions,
+            score=file.result.score,
+            verdict=None if file.result.verdict is None else file.result.verdict.outcome,
+            size=file.result.size,
+            regions=file.result.regions,
             map=names[0],
             overlay=names[1],
         )
-
-
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[_Item], _Done], items: Iterable[_Item]) -> Iterator[_Done]:
-    """work(item) for each item in order, begun for up to AHEAD of them before they are asked for."""
-    begun: deque[Future[_Done]] = deque()
-    for item in items:
-        begun.append(pool.submit(work, item))
-        if len(begun) > AHEAD:
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
 
 
 def _is_kept(line: dict[str, Any], named: dict[Path, str], work: _Work) -> bool:

@@ -4,12 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from protores.cli import learning, line
+from protores.cli import learning, line, scale
 from protores.cli.words import app
 from protores.errors import ProtoresError
 from protores.files import writing
 
-__all__ = ["app", "learning", "line", "main"]
+__all__ = ["app", "learning", "line", "main", "scale"]
 
 
 def main() -> None:
@@ -45,6 +45,6 @@ NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
 EXTRAS = {
     "export": ("onnx", "onnxscript", "openvino", "nncf"),
     "station": ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio"),
-    "ray": ("ray",),
+    "ray": ("ray", "fsspec", "pyarrow"),
 }
 """What the extras but `train` install, by the names that are imported."""

@@ -77,7 +77,17 @@ class Inspector:
     @property
     def digest(self) -> str:
         """SHA-256 over model, thresholds, masks and tiling: the same one means the same results."""
-        return hashlib.sha256(f"{self._model} {self.procedure.digest()}".encode()).hexdigest()
+        return _digest(self._model, self.procedure)
+
+
+def digest_of(bundle: Path) -> str:
+    """Inspector(bundle).digest, without the network in memory. Raises BundleError."""
+    contract = Contract.read(bundle)
+    return _digest(_model(contract), Procedure.of_bundle(bundle, contract))
+
+
+def _digest(model: str, procedure: Procedure) -> str:
+    return hashlib.sha256(f"{model} {procedure.digest()}".encode()).hexdigest()
 
 
 def _stamp(folder: Path) -> int | None:
