@@ -129,7 +129,7 @@ def test_options_are_settings(monkeypatch, call, tmp_path):
         call(
             *("train", "d", "--out", "r", "--preset", "paper", "--weights", "w.safetensors", "--textures", "t"),
             *("--seen", 7, "--seen-kinds", "a,b", "--seed", 3, "--minutes", 2.5, "--resume", "--skip-bad"),
-            *("--add", "f", "--add", "g", "--set", "training.steps=9"),
+            *("--add", "f", "--add", "g", "--from", "old", "--set", "training.steps=9"),
         )
     folder, out, preset, overrides, resume, skip_bad, _ = asked["args"]
     assert (folder, out, preset, resume, skip_bad) == (Path("d"), Path("r"), "paper", True, True)
@@ -139,6 +139,7 @@ def test_options_are_settings(monkeypatch, call, tmp_path):
         "split.seen": 7,
         "split.seen_kinds": ("a", "b"),
         "data.add": [Path("f"), Path("g")],
+        "training.warm_start": Path("old"),
         "seed": 3,
         "training.minutes": 2.5,
         "training.steps": "9",

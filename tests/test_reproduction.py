@@ -102,7 +102,7 @@ def test_what_cannot_be_trained_again(tiny: dict, tiny_product: Path, run: Path,
     with pytest.raises(RunError, match="any more; put them back there"):
         reproduce(run)
     (run / "model.safetensors").unlink()
-    with pytest.raises(RunError, match="cannot be read; .*--resume"):
+    with pytest.raises(RunError, match="no trained model; finish it .*--resume"):
         reproduce(run)
 
 

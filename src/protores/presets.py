@@ -59,6 +59,14 @@ def load(preset: str = "standard", overrides: Mapping[str, Any] | None = None) -
     return _validate(values)
 
 
+def changed(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """Settings with overrides on top, as `load` takes and refuses them."""
+    values = settings.model_dump()
+    for key, value in overrides.items():
+        _set(values, key, value)
+    return _validate(values)
+
+
 def from_json(text: str) -> Settings:
     """Settings as `Settings.model_dump_json()` wrote them. Raises SettingsError where they are not."""
     try:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from protores import workflow
@@ -75,26 +73,21 @@ def reproduce(path: Path, progress: Progress | None = None) -> Reproduction:
     progress = progress or Progress()
     run = Run(path)
     settings, split, metrics = run.read_settings(), run.read_split(), run.read_metrics()
-    before = _tensors(run)
+    before = run.read_model()
     if settings.data.root is None or not settings.data.root.is_dir():
         raise RunError(f"the images of {path} are not in {settings.data.root} any more; put them back there")
+    start = settings.training.warm_start
+    if start is not None and not Run(start).is_complete:
+        raise RunError(f"{path} started from {start}, which is no finished run any more; put it back there")
     workflow.reopen(settings, split, "restore them, or train anew", progress)
     with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="protores-") as folder:
         again = Run(Path(folder) / "run")
-        workflow.train(
-            settings.data.root, again.path, settings.preset, _overrides(settings), skip_bad=True, progress=progress
-        )
-        after, new = _tensors(again), again.read_metrics()
+        preset = settings.preset if start is None else None
+        workflow.train(settings.data.root, again.path, preset, _overrides(settings), skip_bad=True, progress=progress)
+        after, new = again.read_model(), again.read_metrics()
         reasons = _reasons(settings, run.facts()["machine"], again.facts()["machine"], metrics)
     figures = {name: (metrics.get(name), new.get(name)) for name in FIGURES if metrics.get(name) != new.get(name)}
     return Reproduction(path, len(before), tuple(_differences(before, after)), figures, tuple(reasons))
-
-
-def _tensors(run: Run) -> dict[str, Tensor]:
-    try:
-        return load_file(run.model)
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{run.model} cannot be read; restore the file, or finish the run with --resume") from error
 
 
 def _overrides(settings: Settings) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from protores import presets
 from protores.bundle.contract import Decision, sha256_of
@@ -105,6 +106,9 @@ class Run:
     def read_split(self) -> Split:
         return Split.from_json(self._read(self.split))
 
+    def read_environment(self) -> dict[str, Any]:
+        return self._read_json(self.environment)
+
     def read_metrics(self) -> dict[str, Any]:
         return self._read_json(self.metrics)
 
@@ -132,7 +136,7 @@ class Run:
         return {
             "split": {"images": split.counts, "notes": list(split.notes), "sha256": split.hash},
             "training": trained,
-            "machine": self._read_json(self.environment),
+            "machine": self.read_environment(),
             "settings": self._read_json(self.settings),
             "files": {path.name: sha256_of(path) for path in (self.model, self.split, self.settings)},
         }
@@ -146,14 +150,18 @@ class Run:
             {"format": "protores-1"},
         )
 
-    def load_network(self, settings: Settings) -> PRN:
-        """The trained network in eval mode. Raises RunError where the run is incomplete or does not fit."""
+    def read_model(self) -> dict[str, Tensor]:
+        """What save_network wrote. Raises RunError where it is not there or damaged."""
         if not self.model.exists():
             raise RunError(f"{self.path} has no trained model; finish it with `protores train ... --resume`")
         try:
-            state = load_file(self.model)
+            return load_file(self.model)
         except (SafetensorError, OSError) as error:
             raise RunError(f"{self.model} cannot be read; restore the file or train anew") from error
+
+    def load_network(self, settings: Settings) -> PRN:
+        """The trained network in eval mode. Raises RunError where the run is incomplete or does not fit."""
+        state = self.read_model()
         prototypes, images = (
             state.get(f"residuals.prototypes.{name}_0", torch.zeros(0)).numel() for name in ("norms", "clusters")
         )
@@ -186,6 +194,7 @@ class Run:
 
 def environment(settings: Settings) -> dict[str, Any]:
     """What a run depends on besides settings and images: machine, versions, precision, threads, and other files."""
+    start = settings.training.warm_start
     return {
         "command": sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]],
         "python": platform.python_version(),
@@ -199,6 +208,7 @@ def environment(settings: Settings) -> dict[str, Any]:
         "files": {
             "weights": _digest(Path(settings.model.weights)),
             "textures": None if settings.synthesis.textures is None else _digest(settings.synthesis.textures),
+            "warm start": None if start is None else _digest(Run(start).model),
         },
     }
 

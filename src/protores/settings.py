@@ -231,6 +231,10 @@ class ModelSettings(Section):
 class TrainingSettings(Section):
     """Schedule, batches and how the machine is used."""
 
+    warm_start: Path | None = None
+    """Finished run whose network, settings and roles the training starts from; None: a new network."""
+    warm_share: Fraction = 0.5
+    """Share of the weights that come out of such a training in the model, the rest are those that it started from."""
     steps: int = Field(2000, ge=1)
     """Optimiser steps."""
     minutes: float | None = Field(None, gt=0.0)

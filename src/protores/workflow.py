@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from protores import presets, toy
+from protores import presets, toy, warm_start
 from protores.bundle.contract import Contract
 from protores.bundle.export import Format, Precision, Trained, check_request, export_bundle
 from protores.data.check import inspect
@@ -21,7 +21,7 @@ from protores.files import write_json, writing
 from protores.judgement import Judgement, calibration_images, device, judge, pick_threshold, typical_images
 from protores.memory import fitting
 from protores.metrics.evaluation import Evaluation
-from protores.model.network import build_network, check_size
+from protores.model.network import PRN, build_network, check_size
 from protores.model.prototypes import number_of_prototypes
 from protores.prediction import predict as predict
 from protores.product import Images, Product, open_product, read_store, select
@@ -48,7 +48,7 @@ def check(data: Path, settings: DataSettings | None = None, progress: Progress =
 def preview(
     data: Path,
     out: Path,
-    preset: str = "standard",
+    preset: str | None = None,
     overrides: Overrides | None = None,
     skip_bad: bool = False,
     progress: Progress = SILENT,
@@ -65,7 +65,7 @@ def preview(
 def train(
     data: Path,
     out: Path,
-    preset: str = "standard",
+    preset: str | None = None,
     overrides: Overrides | None = None,
     resume: bool = False,
     skip_bad: bool = False,
@@ -98,15 +98,15 @@ def train(
         return evaluate(out, progress=progress)
     prepare_torch(settings.training, settings.seed)
     synthesizer = _synthesizer(product, settings)
-    images = len(product.role("train"))
-    k = number_of_prototypes(images, settings.model.prototype_share, settings.model.prototype_cap)
-    network = build_network(settings.model, settings.data.size, images, k)
+    network = _network(run, product, settings)
     network.to(device(), memory_format=torch.channels_last)
     with writing(out, "free some space and go on with --resume"):
         run.create(settings, product.split)
         pictures.save(run.path / "preview.png", pictures.preview(product, synthesizer, settings.seed))
         calibration = calibration_images(product, synthesizer, settings.seed)
         outcome = _fit(run, network, product, synthesizer, calibration, settings, progress, began, watch)
+        if settings.training.warm_start is not None:
+            warm_start.blend(network, Run(settings.training.warm_start), settings.training.warm_share)
         run.save_network(network)
         trained = run.load_network(settings).to(device())
         threshold = pick_threshold(trained, calibration, settings) if calibration else None
@@ -193,18 +193,25 @@ def demo(out: Path, progress: Progress = SILENT) -> Evaluation:
 DEMO: Overrides = {"model.weights": "random", "training.steps": 300, "training.minutes": 2.5}
 
 
-def _asked(data: Path, preset: str, overrides: Overrides) -> Settings:
-    """The preset's settings with overrides, for the images in `data`; folders of images as whole paths."""
-    settings = presets.load(preset, {**overrides, "data.root": data.resolve()})
-    added = {"add": tuple(folder.resolve() for folder in settings.data.add)}
-    return settings.model_copy(update={"data": settings.data.model_copy(update=added)})
+def _asked(data: Path, preset: str | None, overrides: Overrides) -> Settings:
+    """The settings of the preset, or of the run that is started from, with overrides, for the images in `data`; folders
+    of images and runs as whole paths."""
+    settings = presets.load(preset or "standard", overrides)
+    add = tuple(folder.resolve() for folder in settings.data.add)
+    paths: dict[str, Any] = {"data.root": data.resolve(), "data.add": add}
+    if settings.training.warm_start is None:
+        return presets.changed(settings, paths)
+    if preset is not None:
+        raise SettingsError("--from goes on with the preset of that run; leave out --preset")
+    start = settings.training.warm_start.resolve()
+    return warm_start.inherited(Run(start), {**overrides, **paths, "training.warm_start": start})
 
 
 def _folders(settings: Settings) -> str:
     return " and ".join(str(folder) for folder in (settings.data.root, *settings.data.add))
 
 
-def _settings(run: Run, data: Path, preset: str, overrides: Overrides, resume: bool) -> Settings:
+def _settings(run: Run, data: Path, preset: str | None, overrides: Overrides, resume: bool) -> Settings:
     """The run's own settings on resume, which may not be contradicted; else the preset's with overrides."""
     asked = _asked(data, preset, overrides)
     if not run.exists:
@@ -236,6 +243,21 @@ def _synthesizer(product: Product, settings: Settings) -> Synthesizer:
         settings.seed,
         good.valid,
     )
+
+
+def _network(run: Run, product: Product, settings: Settings) -> PRN:
+    """What training starts from, without its prototypes: a new network, or the one of another run."""
+    images = len(product.role("train"))
+    k = number_of_prototypes(images, settings.model.prototype_share, settings.model.prototype_cap)
+    if settings.training.warm_start is None:
+        return build_network(settings.model, settings.data.size, images, k)
+    old = Run(settings.training.warm_start)
+    warm_start.require_kept(product.split, old)
+    if run.environment.exists():
+        warm_start.require_unchanged(run, old)
+    network = build_network(settings.model, settings.data.size, images, k, weights="random")
+    warm_start.fill(network, old)
+    return network
 
 
 def _fit(

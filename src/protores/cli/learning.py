@@ -8,6 +8,7 @@ import typer
 from protores.cli.words import (
     Add,
     Data,
+    From,
     Preset,
     RunFolder,
     Seed,
@@ -86,12 +87,13 @@ def preview(
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder to write the run to.")],
-    preset: Preset = "standard",
+    preset: Preset = None,
     weights: Weights = None,
     textures: Textures = None,
     seen: Seen = None,
     seen_kinds: SeenKinds = None,
     add: Add = None,
+    from_: From = None,
     seed: Seed = None,
     minutes: Annotated[float | None, typer.Option(help="Plan the schedule to end in this time.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
@@ -108,6 +110,7 @@ def train(
         seen=seen,
         seen_kinds=seen_kinds,
         add=add,
+        from_=from_,
         seed=seed,
         minutes=minutes,
     )

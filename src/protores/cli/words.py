@@ -19,7 +19,7 @@ app = typer.Typer(
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec AD, BTAD, DAGM, KolektorSDD2, or good/ and bad/.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that train wrote.")]
 Source = Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="Folder that train or export wrote.")]
-Preset = Annotated[str, typer.Option(help="quick, standard or paper.")]
+Preset = Annotated[str | None, typer.Option(help="quick, standard or paper. (default: standard)")]
 Weights = Annotated[str | None, typer.Option(metavar="imagenet|random|FILE", help="Start of the backbone.")]
 Textures = Annotated[Path | None, typer.Option(metavar="DIR", help="Images that fill simulated anomalies.")]
 Seen = Annotated[
@@ -28,6 +28,10 @@ Seen = Annotated[
 SeenKinds = Annotated[str | None, typer.Option(metavar="A,B", help="Kinds they are drawn from; others stay unseen.")]
 Add = Annotated[
     list[Path] | None, typer.Option(metavar="DIR", help="Folder of corrected images that train too; may be repeated.")
+]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="RUN", help="Go on from this run's network, by its settings, on a short schedule."),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn. (default: 0)")]
 Runtime = Annotated[str | None, typer.Option(help="openvino or onnxruntime. (default: the fastest there is)")]
@@ -45,6 +49,7 @@ OPTIONS = {
     "seen": "split.seen",
     "seen_kinds": "split.seen_kinds",
     "add": "data.add",
+    "from_": "training.warm_start",
     "seed": "seed",
     "minutes": "training.minutes",
 }
@@ -66,7 +71,8 @@ def overrides_of(assignments: list[str] | None, **options: Any) -> dict[str, Any
             continue
         key = OPTIONS[option]
         if key in overrides:
-            raise SettingsError(f"--{option.replace('_', '-')} and --set {key} contradict each other; pass one of them")
+            flag = option.strip("_").replace("_", "-")
+            raise SettingsError(f"--{flag} and --set {key} contradict each other; pass one of them")
         overrides[key] = tuple(value.split(",")) if option == "seen_kinds" else value
     return overrides
 

@@ -22,6 +22,8 @@ from protores.errors import SplitError
 from protores.settings import SplitSettings
 
 ROLES = ("train", "seen", "calibration", "test", "excluded")
+TRAINING = ("train", "seen")
+"""The roles of images that the weights are learnt from."""
 USUAL_SEEN = 10
 _LEAST_GOOD_TO_CALIBRATE = 10
 _LEAST_SEEN_TO_CALIBRATE = 20
@@ -138,7 +140,7 @@ def refuse_trained(split: Split, records: Iterable[Record]) -> None:
 
     Compared by content, the file's bytes or its pixels, so that a renamed or re-saved copy is refused too.
     """
-    trained = [entry for entry in split.entries if entry.role in ("train", "seen")]
+    trained = [entry for entry in split.entries if entry.role in TRAINING]
     contents = {entry.sha256 for entry in trained} | {entry.pixels for entry in trained}
     found = [str(r.sample.path) for r in records if r.sha256 in contents or r.pixels in contents]
     if found:

@@ -36,6 +36,30 @@ def test_what_is_wrong_is_said_and_taken_back_and_filters_follow(person):
     assert person.station.named("ruined.png")["feedback"] is None
 
 
+def test_after_a_choice_by_mouse_the_keys_judge_again_and_by_keyboard_they_choose_on(person):
+    choose = "arguments[0].value = 'none'; arguments[0].dispatchEvent(new Event('change', { bubbles: true }))"
+    for by_mouse in (True, False):
+        person["feedback"].click()
+        person.press(Keys.ESCAPE)
+        if by_mouse:
+            person["feedback"].click()
+        person.browser.execute_script(choose, person["feedback"])
+        assert person.asks("document.activeElement.id") == ("" if by_mouse else "feedback")
+        person.press(Keys.ESCAPE)
+        person.browser.execute_script("document.activeElement.blur()")
+    person["feedback"].find_element(By.CSS_SELECTOR, "option[value='']").click()
+
+
+def test_a_thumbnail_keeps_its_size_when_it_is_judged(person):
+    person.choose("ruined.png")
+    sizes = [(one.size["width"], one.size["height"]) for one in person.all("#list button")]
+    person.press("g")
+    person.wait(lambda: any(mark.text for mark in person.all("#list .mark")))
+    assert [(one.size["width"], one.size["height"]) for one in person.all("#list button")] == sizes
+    person.press(Keys.DELETE)
+    person.wait(lambda: person.reads("said") == "nothing said yet")
+
+
 def test_a_filter_by_verdict_and_its_counts(person):
     records = person.station.verdicts()
     for verdict in ("bad", "look-again", "good", ""):

@@ -42,6 +42,8 @@ def test_strokes_are_undone_erased_saved_and_exported(person, painting, spoiled,
     record = painting("faint.png")
     height, width = record["size"]
     assert not person["save"].is_enabled()
+    person.press("b")
+    person.wait(lambda: person.reads("said") == "missed defect · paint a mask to train on it")
     bend = [(60, 60), (120, 90), (180, 60)]
     person.draw(record["size"], *bend)
     person.draw(record["size"], (60, 200), (200, 200))
@@ -106,6 +108,18 @@ def test_by_finger_by_key_and_from_the_regions(person, painting):
     assert mask[record["size"][0] // 2, record["size"][1] // 2 + 2]
     for region in record["regions"]:
         assert mask[tuple(np.transpose(region["polygon"])[::-1])].all()
+
+
+def test_the_place_under_the_brush_stays_there_when_keys_zoom(person, painting):
+    record = painting("faint.png")
+    person.draw(record["size"], (60, 60), (90, 60))
+    painted = (person.sees() == TRUTH).all(axis=2)
+    person.press("+", "+", "+")
+    zoomed = (person.sees() == TRUTH).all(axis=2)
+    centres = [np.argwhere(outline).mean(0) for outline in (painted, zoomed)]
+    assert zoomed.sum() > 1.5 * painted.sum()
+    assert np.linalg.norm(centres[0] - centres[1]) < 120
+    person.press("0")
 
 
 def test_work_that_is_not_saved_takes_two_keys_to_lose(person, painting):

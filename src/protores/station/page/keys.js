@@ -30,5 +30,10 @@ export function listen(anywhere, painting, state) {
   document.addEventListener("click", (event) => {
     if (event.detail > 0 && !event.target.closest("dialog")) event.target.closest("button")?.blur();
   });
+  // After a choice from a list by pointer likewise.
+  let pointed = null;
+  document.addEventListener("pointerdown", (event) => { pointed = event.target.closest("select"); });
+  document.addEventListener("keydown", () => { pointed = null; }, true);
+  document.addEventListener("change", ({ target }) => { if (target === pointed) target.blur(); });
   $("help").addEventListener("click", () => $("keys").showModal());
 }

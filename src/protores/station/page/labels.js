@@ -43,7 +43,8 @@ export class Labels {
       press($(`say-${label}`), said?.label === label);
       $(`means-${label}`).textContent = record ? meaning(label, verdict) : "";
     }
-    const parts = said ? [meaning(said.label, verdict), said.kind?.replaceAll("_", " "), said.has_mask && "mask painted"] : [];
+    const mask = said?.has_mask ? "mask painted" : said?.label === "bad" && "paint a mask to train on it";
+    const parts = said ? [meaning(said.label, verdict), said.kind?.replaceAll("_", " "), mask] : [];
     $("said").textContent = said ? parts.filter(Boolean).join(" · ") : record ? "nothing said yet" : "";
     $("take-back").disabled = !said;
     $("kind").disabled = !record;

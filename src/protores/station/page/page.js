@@ -250,8 +250,8 @@ const clicks = {
   contours: () => toggle("contours", "contours"),
   truth: () => toggle("truth", "truth"),
   paint,
-  "zoom-in": () => view.zoomBy(1.5),
-  "zoom-out": () => view.zoomBy(1 / 1.5),
+  "zoom-in": () => view.zoomStep(1.5),
+  "zoom-out": () => view.zoomStep(1 / 1.5),
   fit: () => view.fit(),
 };
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", act);

@@ -82,6 +82,8 @@ export class View {
     this.#settle(x - (x - this.left) * ratio, y - (y - this.top) * ratio);
   }
   zoomBy(factor, x, y) { this.zoomTo(this.scale * factor, x, y); }
+  /** About the brush while it is over the image, else about the middle. */
+  zoomStep(factor) { this.zoomBy(factor, ...((this.painter && this.brush.at) || [])); }
   pan(dx, dy) { this.#settle(this.left + dx, this.top + dy); }
 
   /** So that a region fills a third of the view. */
