@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray.data
 from ray.exceptions import RayError
@@ -82,7 +83,7 @@ def score(
     task = Task(bundle.absolute(), out, source, runtime, threads)
     with _folder(out):
         manifest = _manifest(out, opened, digest_of(bundle), shard_size, progress)
-        done, waiting = _state(manifest, progress)
+        done, waiting = state(manifest, progress)
         before = done.images
         progress.track("scoring", before, manifest.images)
         for counts in _run(task, waiting, address, workers) if waiting else ():
@@ -122,8 +123,8 @@ def _manifest(out: Path, source: Source, model: str, shard_size: int | None, pro
     return manifest
 
 
-def _state(manifest: Manifest, progress: Progress) -> tuple[Counts, list[int]]:
-    """What is done, and the shards that are not."""
+def state(manifest: Manifest, progress: Progress) -> tuple[Counts, list[int]]:
+    """What is done, and the numbers of the shards that are not."""
     done, waiting = Counts(), []
     with ThreadPoolExecutor(_FOOTERS) as pool:
         counted = pool.map(lambda shard: shards.read_counts(manifest, shard), range(manifest.shards))
@@ -152,21 +153,8 @@ def _run(task: Task, waiting: Sequence[int], address: str | None, workers: int |
 
 
 def _window(task: Task, numbers: Sequence[int], workers: int) -> Iterator[Counts]:
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    dataset = ray.data.from_items([{"shard": number} for number in numbers], override_num_blocks=len(numbers))
-    dataset.context.enable_progress_bars = False
-    dataset.context.print_on_execution_start = False
-    pool = ray.data.ActorPoolStrategy(size=min(workers, len(numbers)), max_tasks_in_flight_per_actor=2)
-    scored = dataset.map_batches(
-        Worker,
-        fn_constructor_args=(task,),
-        batch_size=1,
-        compute=pool,
-        num_cpus=task.threads,
-        ray_remote_args_fn=lambda: {"max_task_retries": ATTEMPTS},
-    )
     try:
-        for row in scored.iter_rows():
+        for row in planned(Worker, (task,), numbers, workers, task.threads).iter_rows():
             if row["failure"]:
                 raise ArchiveError(row["failure"])
             yield Counts(*row["counts"])
@@ -176,3 +164,21 @@ def _window(task: Task, numbers: Sequence[int], workers: int) -> Iterator[Counts
             f"a worker died {ATTEMPTS + 1} times over the same images ({reason}); take fewer --workers if memory is "
             "short; the same command goes on"
         ) from error
+
+
+def planned(
+    worker: type, arguments: tuple[Any, ...], numbers: Sequence[int], workers: int, threads: int
+) -> ray.data.Dataset:
+    """A dataset whose rows are what a pool of actors gives for each shard, one after the other."""
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    dataset = ray.data.from_items([{"shard": number} for number in numbers], override_num_blocks=len(numbers))
+    dataset.context.enable_progress_bars = False
+    dataset.context.print_on_execution_start = False
+    return dataset.map_batches(
+        worker,
+        fn_constructor_args=arguments,
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(size=min(workers, len(numbers)), max_tasks_in_flight_per_actor=2),
+        num_cpus=threads,
+        ray_remote_args_fn=lambda: {"max_task_retries": ATTEMPTS},
+    )
