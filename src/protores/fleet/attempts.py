@@ -34,14 +34,14 @@ def attempt(
     ended: is told each row as it ends, and why it failed, else None. look: is called every LOOK seconds or so.
     On KeyboardInterrupt the trainings save their state and end, then it goes on.
     """
-    task: Any = ray.remote(train_row).options(
+    task: Any = ray.remote(
         num_cpus=share.cpus,
         num_gpus=share.gpus,
         max_retries=RETRIES,
         retry_exceptions=True,
         scheduling_strategy="SPREAD",
         max_calls=1,  # a process per row, whose memory and threads end with it
-    )
+    )(train_row)
     running = {task.remote(folder, share): folder for folder in folders}
     try:
         while running:
@@ -52,7 +52,8 @@ def attempt(
     except KeyboardInterrupt:
         for reference in running:
             ray.cancel(reference)
-        ray.wait(list(running), num_returns=len(running), timeout=GRACE)
+        if running:
+            ray.wait(list(running), num_returns=len(running), timeout=GRACE)
         raise
 
 

@@ -113,6 +113,7 @@ class RowFolder:
         """How much of so many steps lies behind, in [0, 1), by the last line of the run's history."""
         try:
             with (self.run / "history.csv").open(newline="") as file:
-                return min(0.99, max((int(line["step"]) for line in csv.DictReader(file)), default=0) / steps)
-        except (OSError, KeyError, TypeError, ValueError):
+                last = max((int(line["step"]) for line in csv.DictReader(file)), default=0)
+                return min(0.99, max(0, last) / steps)
+        except (OSError, KeyError, TypeError, ValueError, csv.Error):
             return 0.0
