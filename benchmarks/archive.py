@@ -177,19 +177,41 @@ def manifest(number: int, home: Path) -> Figures:
     )}  # fmt: skip
 
 
-def listing(number: int, home: Path) -> Figures:
-    """Empty files, 10,000 in a folder."""
+def listing(number: int, home: Path, in_a_folder: int = 10_000) -> Figures:
+    """Empty files, so many in a folder."""
     from protores.archive.source import Source
 
-    for file in range(number):
-        path = home / "listed" / f"{file // 10_000:04d}" / f"cam0_{file:010d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+    empty_files(home / "listed", number, in_a_folder)
     source = Source(str(home / "listed"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cpu, start = time.process_time(), time.perf_counter()
     found = sum(1 for _ in source.paths())
     return used(cpu, start, before) | {"files": found}
+
+
+def flat(number: int, home: Path) -> Figures:
+    """All of them in one folder."""
+    return listing(number, home, number)
+
+
+def flat_by_fsspec(number: int, home: Path) -> Figures:
+    """The same as fsspec tells it, which is how every store but a local folder is listed."""
+    import fsspec
+
+    empty_files(home / "listed", number, number)
+    fs = fsspec.filesystem("file")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cpu, start = time.process_time(), time.perf_counter()
+    found = len(fs.ls(str(home / "listed" / "0000"), detail=True))
+    return used(cpu, start, before) | {"files": found}
+
+
+def empty_files(home: Path, number: int, in_a_folder: int) -> None:
+    for file in range(number):
+        path = home / f"{file // in_a_folder:04d}" / f"cam0_{file:010d}.png"
+        if file % in_a_folder == 0:
+            path.parent.mkdir(parents=True)
+        path.touch()
 
 
 def resumed(number: int, home: Path) -> Figures:
@@ -244,13 +266,15 @@ def used(cpu: float, start: float, before: float) -> Figures:
 
 
 PLANNING: dict[str, Callable[[int, Path], Figures]] = {
-    "manifest": manifest, "listing": listing, "resumed": resumed, "plan": plan,
+    "manifest": manifest, "listing": listing, "flat": flat, "flat_by_fsspec": flat_by_fsspec, "resumed": resumed,
+    "plan": plan,
 }  # fmt: skip
 
 
 def planning(paths: int, home: Path) -> Figures:
     """Each part in a process of its own, for a tenth of the number as well: what grows shows."""
-    sizes = {"manifest": paths, "listing": paths // 50, "resumed": paths // 1000, "plan": paths // 5000}
+    shares = {"manifest": 1, "listing": 50, "flat": 50, "flat_by_fsspec": 50, "resumed": 1000, "plan": 5000}
+    sizes = {part: paths // share for part, share in shares.items()}
     found: Figures = {}
     for part, number in sizes.items():
         found[part] = []
