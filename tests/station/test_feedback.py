@@ -119,6 +119,7 @@ def test_what_contradicts_itself_is_refused(client, inspected, painted):
         {"label": "bad", "mask": text(painted.T)},
         {"label": "bad", "mask": base64.b64encode(bomb).decode()},
         {"label": "bad", "mask": "%%%"},
+        {"label": "bad", "mask": "é"},
         {"label": "bad", "mask": base64.b64encode(png_of(painted)[:-15]).decode()},
         {"label": "bad", "kind": "../up"},
         {"label": "bad", "colour": "red"},

@@ -137,6 +137,8 @@ def test_the_command_serves_until_a_signal_and_remembers(thresholded, tmp_path, 
         status, told = ask(port, "POST", "/v1/inspect", png)
         assert status == 200
         (record,) = told["verdicts"]
+        broken = b"--x\r\nContent-[Disposition: form-data\r\n\r\n"
+        assert ask(port, "POST", "/v1/inspect", broken, {"Content-Type": "multipart/form-data; boundary=x"})[0] == 400
         assert ask(port, "POST", "/v1/feedback", json.dumps({"id": record["id"], "label": "good"}))[0] == 200
         process.send_signal(getattr(signal, sent))
         assert process.wait(30) == (-signal.SIGKILL if sent == "SIGKILL" else 0)

@@ -1,7 +1,6 @@
 """Images as a browser can show them, and masks as people paint them."""
 
 import base64
-import binascii
 
 import cv2
 import numpy as np
@@ -38,7 +37,7 @@ def painted_mask(judgement: Judgement, record: Record) -> bytes | None:
         if pixel_count(content) != height * width:  # before it is unpacked
             raise _wrong_size(record)
         pixels = decode_image(content, "mask").pixels
-    except (binascii.Error, Damaged, UnreadableImage) as error:
+    except (ValueError, Damaged, UnreadableImage) as error:  # the first where it is no base64
         raise Refusal(422, "the mask is no PNG file in base64; send one of the image's own size") from error
     if pixels.shape[:2] != (height, width):
         raise _wrong_size(record)

@@ -49,7 +49,8 @@ def serve(
         raise
     app = App(station, token)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # else a client's broken files fill the log
+    for reader in ("tifffile", "python_multipart"):  # else a client's broken files and forms fill the log
+        logging.getLogger(reader).setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,
         log_config=None,
