@@ -1,7 +1,10 @@
 """What is finished stays, what failed is told, what was cut off goes on: with a stand-in for the training itself."""
 
+import functools
+import itertools
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -92,6 +95,36 @@ def test_stopped_it_goes_on_from_there(table, tmp_path, trained):
     trained.stops_at = None
     assert len(fleet(table, tmp_path / "out").finished) == 3
     assert trained.rows == ALL
+
+
+def test_killed_at_any_write_it_leaves_whole_files_and_goes_on(write_table, product, tmp_path, trained, monkeypatch):
+    table = write_table([{"product": "lid", "data": "images", "seed": "0 1"}])
+    replace, writes = os.replace, itertools.count(1)
+
+    def kill_at(last: int, source: Path, target: Path) -> None:
+        if next(writes) == last:
+            os.kill(os.getpid(), signal.SIGKILL)  # what was written lies beside the file
+        replace(source, target)
+
+    for last in itertools.count(1):
+        out = tmp_path / f"out{last}"
+        pid = os.fork()
+        if not pid:
+            try:
+                os.replace = functools.partial(kill_at, last)
+                fleet(table, out)
+            finally:
+                os._exit(0)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
+            break
+        for path in out.rglob("*.json"):
+            json.loads(path.read_text())
+        assert all(path.read_text().endswith("</html>") for path in out.glob("*.html"))
+        kept = len(list(out.rglob("outcome.json")))
+        trained.rows.clear()
+        assert len(fleet(table, out).finished) == 2
+        assert len(trained.rows) == 2 - kept
+    assert last == 14, "two rows asked for, two finished, and three files after each and at the end"
 
 
 def test_a_changed_row_is_another_and_the_old_one_stays(write_table, table, tmp_path, trained):
