@@ -69,13 +69,8 @@ class Looks:
         self.found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"looks": [], "apart": {}}
 
     def __call__(self, step: int, judgement: "Judgement") -> None:
-        from protores.metrics.evaluation import evaluate
-
-        images = judgement.images
         for kinds in self.apart:
-            figures = evaluate(
-                judgement.scores, judgement.maps, images.masks_or_none, images.kinds, kinds, images.ignored
-            )
+            figures = judgement.evaluator.compute(kinds)
             halves = {"seen": asdict(figures.seen), "unseen": asdict(figures.unseen)}
             self.found["apart"][",".join(kinds)] = halves
         before = [look for look in self.found["looks"] if look["step"] < step]

@@ -59,6 +59,14 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory) -> Iterator[None]:
+    """Decoded images of tests stay out of the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_product(tmp_path_factory) -> Path:
     """24 good images and 5 + 5 x 3 test images of 64 x 64, in MVTec AD's layout. Not to be changed."""

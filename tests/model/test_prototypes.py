@@ -16,6 +16,7 @@ from protores.model.prototypes import (
     _mean,
     gram_kmeans,
     gram_matrix,
+    gram_points,
     images_behind,
     number_of_prototypes,
 )
@@ -68,6 +69,26 @@ def test_inertia_is_as_low_as_scikit_learns_on_the_maps(n, d, k):
     ours = gram_kmeans(gram_matrix(torch.from_numpy(points)), k, seed=0)
     theirs = KMeans(k, n_init=10, random_state=0).fit_predict(points)
     assert inertia(points, ours) <= inertia(points, theirs) * (1 + 1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
+def test_points_have_the_inner_products_of_the_gram_matrix(seed, n, d, copies):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(n, d))[rng.integers(0, min(copies, n), n)]
+    points -= points.mean(0)
+    gram = points @ points.T
+    found = gram_points(gram.copy())
+    assert found.shape[1] <= min(n, d)
+    np.testing.assert_allclose(found @ found.T, gram, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5, 8])
+def test_as_many_clusters_as_distinct_points_where_they_are_few(k):
+    points = torch.eye(5).repeat(3, 1)
+    clusters = gram_kmeans(gram_matrix(points), k, seed=0)
+    assert len(set(clusters)) == min(k, 5)
+    assert np.array_equal(clusters[:5], clusters[5:10])
 
 
 def test_no_more_clusters_than_distinct_points():

@@ -1,19 +1,25 @@
-"""All images of a data set in memory: each decoded exactly once, resized, with what is known of its file.
+"""All images of a data set, resized, with what is known of their files: each decoded exactly once.
 
 Decoding a 900 x 900 PNG takes 20 ms, a training step on a cached one 1 ms of loading: so everything after
-this works on the store. OpenCV and hashlib release the interpreter lock, so threads are enough.
+this works on the store. It keeps the images in a cache on disk, or, without one, in memory. OpenCV and hashlib release
+the interpreter lock, so threads are enough.
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from protores.data.cache import Cache, Damaged, Entry, use
+from protores.data.container import Header
+from protores.data.frames import Frames
 from protores.data.image import (
     decode_image,
     decode_mask,
@@ -24,7 +30,7 @@ from protores.data.image import (
     to_rgb,
     valid_pixels,
 )
-from protores.data.look import Look, look_at
+from protores.data.look import Look, MaskLook, look_at
 from protores.data.sample import Sample
 from protores.errors import DataError
 
@@ -72,10 +78,19 @@ class Skipped:
 
 def load(sample: Sample, bit_depth: int) -> Loaded:
     """Read one sample. Raises UnreadableImage, or DataError for a mask of another size than its image."""
-    data = read_bytes(sample.path)
+    return decode(sample, *read(sample), bit_depth)
+
+
+def read(sample: Sample) -> tuple[bytes, bytes | None]:
+    """The contents of a sample's image and of its mask. Raises UnreadableImage."""
+    return read_bytes(sample.path), None if sample.mask is None else read_bytes(sample.mask)
+
+
+def decode(sample: Sample, data: bytes, mask_data: bytes | None, bit_depth: int) -> Loaded:
+    """As load, from what read gives."""
     decoded = decode_image(data, sample.path)
     height, width = decoded.pixels.shape[:2]
-    mask = None if sample.mask is None else decode_mask(read_bytes(sample.mask), sample.mask)
+    mask = None if mask_data is None or sample.mask is None else decode_mask(mask_data, sample.mask)
     if mask is not None and mask.pixels.shape != (height, width):
         turned = ", turned as its EXIF tag says" if decoded.header.orientation > 1 else ""
         raise DataError(
@@ -124,10 +139,10 @@ class ImageStore:
 
     records: tuple[Record, ...]
     looks: tuple[Look, ...]
-    images: np.ndarray
-    masks: np.ndarray
+    images: Frames
+    masks: Frames
     has_mask: np.ndarray
-    valid: np.ndarray | None
+    valid: Frames | None
     skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
@@ -144,40 +159,169 @@ class ImageStore:
         roi: Path | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
+        cache: Cache | None = None,
     ) -> "ImageStore":
         """Read and resize every sample to size = (height, width) in a pool of threads.
 
         ignore is an image whose non-zero pixels count nowhere, roi one whose non-zero pixels alone count; both are
-        stretched over each image; raises UnreadableImage where one of these cannot be read.
+        stretched over each image; raises UnreadableImage where one of these cannot be read. cache: where resized images
+        are kept, and what was kept there before is taken from; those that it cannot keep, or all where it is None, stay
+        in memory.
         """
-        images = np.empty((len(samples), *size, 3), np.uint8)
-        masks = np.zeros((len(samples), *size), np.uint8)
         ignored = None if ignore is None else read_mask(ignore)
         of_interest = None if roi is None else read_mask(roi)
-        partly = keep_aspect or ignored is not None or of_interest is not None
-        valid = np.ones((len(samples), *size), bool) if partly else None
-
-        def fill(index: int) -> tuple[Record, Look] | Skipped:
-            loaded = try_load(samples[index], bit_depth)
-            if isinstance(loaded, Skipped):
-                return loaded
-            images[index] = resize_image(loaded.image, size, keep_aspect)
-            if loaded.mask is not None:
-                masks[index] = resize_mask(loaded.mask, size, keep_aspect)
-            if valid is not None:
-                valid[index] = valid_pixels(loaded.image.shape, size, keep_aspect, ignored, of_interest)
-            return loaded.record, loaded.look
-
-        results = in_parallel(fill, range(len(samples)), threads, progress)
-        kept = [index for index, result in enumerate(results) if not isinstance(result, Skipped)]
-        if len(kept) < len(results):
-            images, masks = images[kept], masks[kept]
-            valid = None if valid is None else valid[kept]
-        known = [result for result in results if not isinstance(result, Skipped)]
+        reader = Reader(size, keep_aspect, bit_depth, cache)
+        results = in_parallel(reader.try_read, samples, threads, progress)
+        kept = [result for result in results if not isinstance(result, Skipped)]
         skipped = tuple(result for result in results if isinstance(result, Skipped))
-        records, looks = tuple(record for record, _ in known), tuple(look for _, look in known)
-        has_mask = np.array([record.sample.mask is not None for record in records], bool)
-        return cls(records, looks, images, masks, has_mask, valid, skipped)
+        records = tuple(one.record for one in kept)
+        valid = None
+        if keep_aspect or ignored is not None or of_interest is not None:
+            area = _Area(size, keep_aspect, ignored, of_interest)
+            shapes = np.array([(record.height, record.width) for record in records])
+            valid = Frames(partial(_valid, area, shapes), len(kept), size, np.bool_)
+        return cls(
+            records,
+            looks=tuple(one.look for one in kept),
+            images=Frames(partial(_image, reader, kept), len(kept), (*size, 3), np.uint8),
+            masks=Frames(partial(_mask, reader, kept), len(kept), size, np.uint8),
+            has_mask=np.array([record.sample.mask is not None for record in records], bool),
+            valid=valid,
+            skipped=skipped,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Resized:
+    """A sample at the size of its store: uint8 RGB H x W x 3, and its mask (uint8 {0, 1}) if it has one."""
+
+    record: Record
+    look: Look
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """The same, in a cache."""
+
+    record: Record
+    look: Look
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads samples at one size, with a cache or without."""
+
+    size: tuple[int, int]
+    keep_aspect: bool
+    bit_depth: int
+    cache: Cache | None
+
+    def try_read(self, sample: Sample) -> Resized | Cached | Skipped:
+        """A sample from the cache, put there first where it is not; from its file where the cache cannot keep it."""
+        try:
+            contents = read(sample)
+            if self.cache is None:
+                return self._resize(sample, contents)
+            image, mask = (None if data is None else hashlib.sha256(data).hexdigest() for data in contents)
+            entry = self.cache.entry(str(image), mask, self.size, self.keep_aspect, self.bit_depth)
+            try:
+                found = Cached(*_known(sample, *entry.read()), entry)
+                use(entry)
+                return found
+            except (Damaged, KeyError, TypeError):
+                resized = self._resize(sample, contents)
+            return self._kept(self.cache, resized, entry)
+        except DataError as error:
+            return Skipped(sample, error)
+
+    def again(self, lost: Cached) -> Resized:
+        """What the cache has lost since. Raises DataError where the sample's file is not what it was, either."""
+        sample = lost.record.sample
+        resized = self._resize(sample, read(sample))
+        if resized.record != lost.record:
+            raise DataError(f"{sample.path} changed while it was in use; restore it, or begin anew")
+        if self.cache is not None:
+            self._kept(self.cache, resized, lost.entry)
+        return resized
+
+    def _resize(self, sample: Sample, contents: tuple[bytes, bytes | None]) -> Resized:
+        loaded = decode(sample, *contents, self.bit_depth)
+        mask = None if loaded.mask is None else resize_mask(loaded.mask, self.size, self.keep_aspect)
+        return Resized(loaded.record, loaded.look, resize_image(loaded.image, self.size, self.keep_aspect), mask)
+
+    def _kept(self, cache: Cache, resized: Resized, entry: Entry) -> Resized | Cached:
+        arrays = [array for array in (resized.image, resized.mask) if array is not None]
+        content = entry.content(_facts(resized), resized.look.thumb, *arrays)
+        return Cached(resized.record, resized.look, entry) if cache.write(entry, content) else resized
+
+
+def _facts(resized: Resized) -> dict[str, Any]:
+    """Record and look but for path and thumb, for the cache."""
+    record = {name: value for name, value in vars(resized.record).items() if name != "sample"}
+    look = {name: value for name, value in vars(resized.look).items() if name not in ("thumb", "header", "mask")}
+    mask = resized.look.mask
+    return {
+        "record": record,
+        "look": look,
+        "header": asdict(resized.look.header),
+        "mask": None if mask is None else asdict(mask),
+    }
+
+
+def _known(sample: Sample, facts: dict[str, Any], thumb: NDArray[np.float32]) -> tuple[Record, Look]:
+    """What _facts put away."""
+    mask, look = facts["mask"], facts["look"]
+    return Record(sample=sample, **facts["record"]), Look(
+        header=Header(**facts["header"]),
+        thumb=thumb,
+        levels=tuple(look["levels"]),
+        contrast=look["contrast"],
+        mask=None if mask is None else MaskLook(**mask | {"header": Header(**mask["header"])}),
+    )
+
+
+def _image(reader: Reader, kept: Sequence[Resized | Cached], place: int) -> NDArray[np.uint8]:
+    one = kept[place]
+    try:
+        return one.entry.mapped("image") if isinstance(one, Cached) else one.image
+    except Damaged:
+        return reader.again(one).image
+
+
+def _mask(reader: Reader, kept: Sequence[Resized | Cached], place: int) -> NDArray[np.uint8]:
+    one = kept[place]
+    if one.record.sample.mask is None:
+        return np.zeros(reader.size, np.uint8)
+    try:
+        return one.entry.mapped("mask") if isinstance(one, Cached) else one.mask
+    except Damaged:
+        return reader.again(one).mask
+
+
+@dataclass(frozen=True, eq=False)
+class _Area:
+    """Where images count, by their shape."""
+
+    size: tuple[int, int]
+    keep_aspect: bool
+    ignored: NDArray[np.uint8] | None
+    of_interest: NDArray[np.uint8] | None
+
+
+def _valid(area: _Area, shapes: NDArray[np.int64], place: int) -> NDArray[np.bool_]:
+    height, width = shapes[place].tolist()
+    return _valid_of(area, (height, width))
+
+
+@lru_cache(maxsize=64)
+def _valid_of(area: _Area, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    found = valid_pixels(shape, area.size, area.keep_aspect, area.ignored, area.of_interest)
+    assert found is not None
+    found.flags.writeable = False
+    return found
 
 
 def in_parallel(

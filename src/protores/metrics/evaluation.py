@@ -54,6 +54,67 @@ class Evaluation(Figures):
         return asdict(self)
 
 
+class Evaluator:
+    """Collects scores and maps of test images, some at a time, and gives their figures; of the maps it keeps what
+    PixelCurves does.
+    """
+
+    def __init__(self) -> None:
+        self._curves = PixelCurves()
+        self._scores: list[float] = []
+        self._kinds: list[str] = []
+        self._without_mask = 0
+
+    def update(
+        self,
+        scores: ArrayLike,
+        maps: Sequence[NDArray[np.float32]] | NDArray[np.float32],
+        masks: Sequence[NDArray[np.uint8] | None] | NDArray[np.uint8],
+        kinds: Sequence[str],
+        ignore: ArrayLike | None = None,
+    ) -> None:
+        """Adds images; arguments and errors as in evaluate."""
+        score = np.asarray(scores, np.float64)
+        if not score.shape == (len(maps),) == (len(masks),) == (len(kinds),):
+            raise ValueError(
+                f"scores, maps, masks and kinds must be of one length, not {score.shape}, {len(maps)}, "
+                f"{len(masks)} and {len(kinds)}"
+            )
+        ignored = None if ignore is None else np.asarray(ignore, bool)
+        for index, (kind, anomaly, mask) in enumerate(zip(kinds, maps, masks, strict=True)):
+            if mask is None and kind != GOOD:
+                self._without_mask += 1
+                continue
+            outline = np.zeros(anomaly.shape, np.uint8) if mask is None else mask
+            if kind == GOOD and outline.any():
+                raise ValueError(f"image {len(self._kinds) + index} is good, but its mask marks a defect")
+            hidden = ignored[index] if ignored is not None and ignored.ndim == 3 else ignored
+            self._curves.update(anomaly[None], outline[None], hidden, part=kind)
+        self._scores += score.tolist()
+        self._kinds += kinds
+
+    def compute(self, seen_kinds: Collection[str]) -> Evaluation:
+        """The figures of all images so far. seen_kinds: as in evaluate."""
+        kind_of = np.array(self._kinds, str)
+        is_defect = kind_of != GOOD
+        names = sorted(set(kind_of[is_defect].tolist()))
+        figures = _against_the_good(np.array(self._scores), kind_of, self._curves)
+        return Evaluation(
+            **asdict(figures(names)),
+            seen=figures([name for name in names if name in seen_kinds]),
+            unseen=figures([name for name in names if name not in seen_kinds]),
+            kinds={name: figures([name]) for name in names},
+            counts=Counts(
+                images=len(kind_of),
+                good=int(np.count_nonzero(~is_defect)),
+                defective=int(np.count_nonzero(is_defect)),
+                without_mask=self._without_mask,
+                kinds={name: int(np.count_nonzero(kind_of == name)) for name in names},
+            ),
+            exact=self._curves.exact,
+        )
+
+
 def evaluate(
     scores: ArrayLike,
     maps: Sequence[NDArray[np.float32]] | NDArray[np.float32],
@@ -69,42 +130,9 @@ def evaluate(
     are those that training saw; pixels where ignore ([N, H, W] or [H, W], bool) is true count nowhere.
     Raises ProtoresError for NaN or infinity, ValueError for shapes and values that do not fit.
     """
-    score = np.asarray(scores, np.float64)
-    if not score.shape == (len(maps),) == (len(masks),) == (len(kinds),):
-        raise ValueError(
-            f"scores, maps, masks and kinds must be of one length, not {score.shape}, {len(maps)}, "
-            f"{len(masks)} and {len(kinds)}"
-        )
-    kind_of = np.array(kinds, str)
-    is_defect = kind_of != GOOD
-    ignored = None if ignore is None else np.asarray(ignore, bool)
-    curves, without_mask = PixelCurves(), 0
-    for index, (kind, anomaly, mask) in enumerate(zip(kinds, maps, masks, strict=True)):
-        if mask is None and kind != GOOD:
-            without_mask += 1
-            continue
-        outline = np.zeros(anomaly.shape, np.uint8) if mask is None else mask
-        if kind == GOOD and outline.any():
-            raise ValueError(f"image {index} is good, but its mask marks a defect")
-        hidden = ignored[index] if ignored is not None and ignored.ndim == 3 else ignored
-        curves.update(anomaly[None], outline[None], hidden, part=kind)
-
-    names = sorted(set(kind_of[is_defect].tolist()))
-    figures = _against_the_good(score, kind_of, curves)
-    return Evaluation(
-        **asdict(figures(names)),
-        seen=figures([name for name in names if name in seen_kinds]),
-        unseen=figures([name for name in names if name not in seen_kinds]),
-        kinds={name: figures([name]) for name in names},
-        counts=Counts(
-            images=len(score),
-            good=int(np.count_nonzero(~is_defect)),
-            defective=int(np.count_nonzero(is_defect)),
-            without_mask=without_mask,
-            kinds={name: int(np.count_nonzero(kind_of == name)) for name in names},
-        ),
-        exact=curves.exact,
-    )
+    evaluator = Evaluator()
+    evaluator.update(scores, maps, masks, kinds, ignore)
+    return evaluator.compute(seen_kinds)
 
 
 def _against_the_good(

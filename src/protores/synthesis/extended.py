@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from protores.data.frames import Frames
 from protores.settings import SynthesisSettings
 from protores.synthesis import photometric
 from protores.synthesis.anomaly import Anomaly, bounds, soft
@@ -30,7 +31,7 @@ class Piece:
 class Extender:
     """Pastes changed seen defects onto good images; holds no state that a call changes."""
 
-    def __init__(self, images: np.ndarray, masks: np.ndarray, settings: SynthesisSettings) -> None:
+    def __init__(self, images: Frames | np.ndarray, masks: Frames | np.ndarray, settings: SynthesisSettings) -> None:
         """images: uint8 M x H x W x 3; masks: uint8 M x H x W in {0, 1}, empty ones are left out."""
         self._seen = [found for found in map(defects, images, masks) if found]
         self._settings = settings

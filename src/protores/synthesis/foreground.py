@@ -13,6 +13,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from protores.data.frames import Frames
 from protores.synthesis.anomaly import disc
 
 WORK_SIDE = 128
@@ -49,7 +50,7 @@ class Foreground:
     threshold: float = 0.0
 
     @classmethod
-    def fit(cls, images: np.ndarray, product: Literal["auto", "object", "texture"] = "auto") -> "Foreground":
+    def fit(cls, images: Frames | np.ndarray, product: Literal["auto", "object", "texture"] = "auto") -> "Foreground":
         """Decides from good images, uint8 N x H x W x 3; looks at FIT_IMAGES of them, evenly spaced.
 
         product: what it is, where that is known.

@@ -4,10 +4,12 @@ A Synthesizer is built once and not changed by calls: what comes out depends on 
 any number of workers, forked or pickled, draw the same anomalies from the same seeds.
 """
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from protores.data.frames import Frames
 from protores.settings import SynthesisSettings
 from protores.synthesis.anomaly import Anomaly
 from protores.synthesis.extended import Extender
@@ -19,8 +21,8 @@ from protores.synthesis.textures import MixedTextures, texture_sources
 class Synthesizer:
     """Simulated and extended anomalies for one product.
 
-    good: uint8 N x H x W x 3, RGB, already at the network's input size. seen_images uint8 M x H x W x 3 and
-    seen_masks uint8 M x H x W in {0, 1}: the real defects that training may use, M may be 0. textures: a
+    good: uint8 N x H x W x 3, RGB, already at the network's input size, read one at a time. seen_images uint8 M x H x W
+    x 3 and seen_masks uint8 M x H x W in {0, 1}: the real defects that training may use, M may be 0. textures: a
     folder of images, or None. seed: of what is drawn once, here: the procedural textures and the choice of
     texture files. valid: bool N x H x W, where a good image counts; no anomaly lies elsewhere. None: everywhere.
     DataError where the textures' folder holds no image.
@@ -28,13 +30,13 @@ class Synthesizer:
 
     def __init__(
         self,
-        good: np.ndarray,
-        seen_images: np.ndarray,
-        seen_masks: np.ndarray,
+        good: Frames | np.ndarray,
+        seen_images: Frames | np.ndarray,
+        seen_masks: Frames | np.ndarray,
         textures: Path | None,
         settings: SynthesisSettings,
         seed: int,
-        valid: np.ndarray | None = None,
+        valid: Frames | np.ndarray | None = None,
     ) -> None:
         size = (good.shape[1], good.shape[2])
         self.foreground = Foreground.fit(good, settings.foreground)
@@ -42,7 +44,7 @@ class Synthesizer:
         self._foregrounds = None
         if self.is_object or valid is not None:
             inside = [None] * len(good) if valid is None else valid
-            self._foregrounds = np.stack([_within(self.foreground(i), v) for i, v in zip(good, inside, strict=True)])
+            self._foregrounds = [_packed(_within(self.foreground(i), v)) for i, v in zip(good, inside, strict=True)]
         self._shape = good.shape[:3]
         sources = texture_sources(good, textures, size, settings.texture_images, seed)
         gray = settings.gray_textures and _is_gray(good)
@@ -59,13 +61,9 @@ class Synthesizer:
         return len(self._extender)
 
     @property
-    def foregrounds(self) -> np.ndarray:
-        """The product in each good image, uint8 N x H x W in {0, 1}, read-only."""
-        if self._foregrounds is None:
-            return np.broadcast_to(np.uint8(1), self._shape)
-        view = self._foregrounds.view()
-        view.flags.writeable = False
-        return view
+    def foregrounds(self) -> Frames:
+        """The product in each good image, uint8 N x H x W in {0, 1}."""
+        return Frames(self._foreground_at, self._shape[0], self._shape[1:], np.uint8)
 
     def simulated(
         self, image: np.ndarray, index: int | None, rng: np.random.Generator, valid: np.ndarray | None = None
@@ -90,7 +88,19 @@ class Synthesizer:
     def _foreground_of(self, image: np.ndarray, index: int | None, valid: np.ndarray | None = None) -> np.ndarray:
         if index is None:
             return _within(self.foreground(image), valid)
-        return np.ones(self._shape[1:], np.uint8) if self._foregrounds is None else self._foregrounds[index]
+        return self._foreground_at(index)
+
+    def _foreground_at(self, index: int) -> np.ndarray:
+        if self._foregrounds is None:
+            return np.ones(self._shape[1:], np.uint8)
+        height, width = self._shape[1:]
+        bits = np.frombuffer(zlib.decompress(self._foregrounds[index]), np.uint8)
+        return np.unpackbits(bits, count=height * width).reshape(height, width)
+
+
+def _packed(foreground: np.ndarray) -> bytes:
+    """A foreground in a few hundred bytes: thousands of them are kept."""
+    return zlib.compress(np.packbits(foreground).tobytes(), 1)
 
 
 def _within(foreground: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
@@ -101,5 +111,5 @@ def _within(foreground: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
     return both if both.any() else valid.astype(np.uint8)
 
 
-def _is_gray(good: np.ndarray) -> bool:
+def _is_gray(good: Frames | np.ndarray) -> bool:
     return all(bool((image == image[..., :1]).all()) for image in good)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from protores.data.frames import Frames
 from protores.data.image import read_image
 from protores.errors import DataError, UnreadableImage
 from protores.synthesis import photometric
@@ -31,7 +32,7 @@ class Textures(Protocol):
 class OwnTextures:
     """Crops of the good images N x H x W x 3, enlarged and changed in look, so that they fit nowhere."""
 
-    def __init__(self, good: np.ndarray) -> None:
+    def __init__(self, good: Frames | np.ndarray) -> None:
         self._good = good
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
@@ -98,7 +99,7 @@ class MixedTextures:
 
 
 def texture_sources(
-    good: np.ndarray, folder: Path | None, size: tuple[int, int], limit: int, seed: int
+    good: Frames | np.ndarray, folder: Path | None, size: tuple[int, int], limit: int, seed: int
 ) -> dict[str, Textures]:
     """The sources there are, by name: "procedural", "own" and, with a folder, "folder"."""
     sources: dict[str, Textures] = {"procedural": ProceduralTextures(size, seed), "own": OwnTextures(good)}
