@@ -1,4 +1,7 @@
-"""A few hundred inputs of each kind in every run of the suite; benchmarks/fuzz.py tries 100,000 of each."""
+"""A few hundred inputs of each kind in every run of the suite; benchmarks/fuzz.py tries 100,000 of each.
+
+An input that takes too long ends the process that runs the test.
+"""
 
 import importlib.util
 import json
@@ -13,7 +16,7 @@ import pytest
 import seeds
 import targets
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from limits import GROWTH, in_time, resident
 
 BRIEF = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -21,18 +24,23 @@ BRIEF = settings(max_examples=200, deadline=None, suppress_health_check=list(Hea
 @pytest.mark.parametrize("name", targets.TARGETS)
 def test_any_file_is_taken_or_refused_in_one_line(name: str):
     @BRIEF
-    @given(st.randoms(use_true_random=False))
-    def run(rng: Random) -> None:
-        targets.TARGETS[name](mutation.mutated(rng, name))
+    @given(mutation.CHANCE)
+    def run(chance: mutation.Drawn) -> None:
+        with in_time():
+            targets.TARGETS[name](mutation.mutated(chance, name))
 
     run()
 
 
 @pytest.mark.parametrize("name", targets.TARGETS)
 def test_more_of_them_by_plain_chance(name: str):
-    rng = Random(0)
-    taken = [targets.TARGETS[name](mutation.mutated(rng, name)) for _ in range(1000)]
-    assert 5 < sum(taken) < 995, "nearly right is neither right nor wrong throughout"
+    rng, taken = Random(0), 0
+    before = resident()
+    for _ in range(1000):
+        with in_time():
+            taken += targets.TARGETS[name](mutation.mutated(rng, name))
+    assert 5 < taken < 995, "nearly right is neither right nor wrong throughout"
+    assert resident() - before < GROWTH
 
 
 @pytest.mark.parametrize("name", targets.TARGETS)
