@@ -8,8 +8,7 @@ ones in the training part and 40 images to test on; `flat` leaves a test of 30 %
 is what a process cannot do without. Pages of mapped files (RssFile, libraries among them) are counted apart: the kernel
 takes them back when it needs them. ru_maxrss counts both. What the larger sets may allocate (RLIMIT_DATA: heap and all
 private writable mappings, touched or not) is bound to what the smallest set was seen to allocate, and a tenth of slack;
-a training that needs more ends with an error. The smallest set is trained twice: the second time its images are decoded
-already.
+a training that needs more ends with an error.
 """
 
 import argparse
@@ -127,7 +126,7 @@ def fill(page: Path) -> None:
         found = json.loads(path.read_text())
         for run in found["figures"]["runs"]:
             limit = "-" if run["limit_mb"] is None else f"{run['limit_mb']} MB"
-            images = f"{run['good']}, {found['size']} x {found['size']}{' (second time)' * (run['turn'] == 'second')}"
+            images = f"{run['good']} of {found['size']} x {found['size']}"
             rows.append(
                 f"| {images} | {run['trained_on']} | {run['prototypes_from']} | {run['test_images']} | {limit} "
                 f"| {run['peak_mb']['anonymous']} MB | {run['peak_mb']['rss']} MB |"
@@ -178,14 +177,13 @@ def main() -> None:
     few, *more = sorted(map(int, arguments.good.split(",")))
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for good, turn in [(few, "first"), (few, "second"), *((n, "first") for n in more)]:
-            data, out = Path(folder) / f"data_{good}", Path(folder) / f"run_{good}_{turn}"
-            if not data.exists():
-                draw(data, good, arguments.layout, arguments.size)
+        for good in (few, *more):
+            data, out = Path(folder) / f"data_{good}", Path(folder) / f"run_{good}"
+            draw(data, good, arguments.layout, arguments.size)
             limit = round(SLACK * 1e6 * runs[0]["peak_mb"]["allocated"]) if good > few else None
             found = train(data, out, Path(folder) / "cache", arguments.size, arguments.steps, limit)
             limit_mb = None if limit is None else round(limit / 1e6)
-            runs.append({"good": good, "turn": turn, "limit_mb": limit_mb, **found})
+            runs.append({"good": good, "limit_mb": limit_mb, **found})
             print(runs[-1], flush=True)
     write(f"memory_{arguments.layout}", {"runs": runs}, size=arguments.size, steps=arguments.steps, seed=0)
 

@@ -23,6 +23,7 @@ from protores.model.context import with_context
 from protores.model.network import PRN
 from protores.model.prototypes import NO_SOURCE
 from protores.model.scoring import image_score
+from protores.product import open_cache
 from protores.progress import Progress
 from protores.run import Run
 from protores.training.fit import prepare_torch
@@ -59,6 +60,7 @@ def with_suspects(findings: Findings, path: Path, progress: Progress | None = No
         data.ignore,
         data.roi,
         progress=lambda done, total: progress.track("reading images", done, total),
+        cache=open_cache(data),
     )
     sources = sources_of(store.records, split)
     if (sources == NO_SOURCE).all():

@@ -55,6 +55,11 @@ class Entry:
         ]
         return np.dtype(fields + [("mask", "u1", self.size)] * self.has_mask)
 
+    @property
+    def is_there(self) -> bool:
+        """In its length, at least."""
+        return self.path.is_file() and self.path.stat().st_size == self.layout.itemsize
+
     def mapped(self, name: Literal["image", "mask"]) -> NDArray[np.uint8]:
         """One array, mapped to memory for as long as it is held. Raises Damaged where the file is not there in its
         length."""
@@ -121,6 +126,8 @@ class Cache:
                 Path(part).unlink(missing_ok=True)
                 raise
         except OSError as error:
+            if entry.is_there:  # on Windows another process that uses it keeps it from being replaced
+                return True
             self.failure = error
             return False
         self.written += len(content)
