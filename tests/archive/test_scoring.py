@@ -95,8 +95,8 @@ class Killing(Progress):
     def track(self, what: str, done: float, total: float, detail: str = "") -> None:
         if self.killed or not done:
             return
-        for process in psutil.process_iter(["cmdline"]):
-            if process.info["cmdline"] and "MapWorker(MapBatches(Worker))" in process.info["cmdline"][0]:
+        for process in psutil.Process().children(recursive=True):
+            if "MapWorker(MapBatches(Worker))" in " ".join(process.cmdline()):
                 process.kill()
                 self.killed += 1
 
