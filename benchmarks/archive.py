@@ -31,6 +31,7 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 from common import write
 
 from protores.toy.dataset import draw_good
@@ -121,6 +122,7 @@ def scored(bundle: Path, archive: Path, workers: int) -> Figures:
         done = [path.stat().st_mtime for path in files]
         size = sum(path.stat().st_size for path in files)
         manifest = sum(path.stat().st_size for path in (out / "_manifest").iterdir())
+        regions = sum(map(len, pq.read_table(out, columns=["regions"])["regions"].to_pylist()))
     images = SHARD * len(files)
     return {
         "images": images,
@@ -131,6 +133,7 @@ def scored(bundle: Path, archive: Path, workers: int) -> Figures:
         "workers_cpu_ms_per_row": round(1e3 * sum(watched.cpu.values()) / images, 2),
         "peak_mib": {role: round(value) for role, value in watched.peaks.items()},
         "parquet_bytes_per_row": round(size / images, 1),
+        "regions_per_row": round(regions / images, 2),
         "manifest_bytes_per_row": round(manifest / images, 1),
         "memory": watched.series,
     }
