@@ -22,9 +22,10 @@ from protores.data.finders.near_copies import near_copies
 from protores.data.image import read_image
 from protores.data.layouts import TEST, TRAIN, Survey, survey
 from protores.data.look import Look, look_at
+from protores.data.record import Record, Skipped, try_load
 from protores.data.sample import Dataset, Sample
 from protores.data.scan import Scan
-from protores.data.store import Record, Skipped, in_parallel, try_load
+from protores.data.store import in_parallel
 from protores.settings import DataSettings
 
 PRODUCTS = ("mvtec_ad/grid", "magnetic_tile", "dagm/Class1")

@@ -17,11 +17,12 @@ from safetensors.numpy import load_file
 
 from protores import toy, workflow
 from protores.data.image import read_image
-from protores.data.store import pixel_hash
+from protores.data.record import pixel_hash
 from protores.errors import DataError, ProtoresError, RunError, SettingsError, SplitError
 from protores.presets import load
 from protores.progress import Progress
 from protores.run import Run
+from protores.training import features
 from protores.training.callbacks import Checkpoints
 from protores.training.fit import Interrupted
 from protores.training.module import PRNTraining
@@ -201,6 +202,30 @@ def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers(train, tin
     assert model(tmp_path / "same") == model(tiny_run)
     ours, theirs = (json.loads((run / "metrics.json").read_text()) for run in (tmp_path / "same", tiny_run))
     assert all(ours[name] == theirs[name] for name in (*FIGURES, "kinds", "map_threshold", "split"))
+
+
+def test_decoded_anew_or_from_the_cache_features_in_memory_or_in_files_it_trains_the_same_bits(
+    train, tiny_run, tiny_product, tmp_path, monkeypatch
+):
+    train(tiny_product, tmp_path / "memory", data__cache="none")
+    assert model(tmp_path / "memory") == model(tiny_run)
+    monkeypatch.setattr(features, "IN_MEMORY", 0)
+    train(tiny_product, tmp_path / "files", data__cache=tmp_path / "cache")
+    assert model(tmp_path / "files") == model(tiny_run)
+    assert len(list((tmp_path / "cache").rglob("*"))) > len(list(tiny_product.rglob("test/*/*.png")))
+    train(tiny_product, tmp_path / "again", data__cache=tmp_path / "cache", training__workers=1)
+    assert model(tmp_path / "again") == model(tiny_run)
+
+
+def test_prototypes_of_a_sample_are_said_to_be(tiny, tiny_product, tmp_path):
+    told = Notes()
+    overrides = tiny | {"model.prototype_images": 12}
+    workflow.train(tiny_product, tmp_path / "run", "quick", overrides, progress=told)
+    counts = json.loads((tmp_path / "run/split.json").read_text())["counts"]
+    assert f"12 of the {counts['train']} good images, drawn by seed, make the prototypes" in told.lines
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["prototype_images"] == 12
+    clusters = load_file(tmp_path / "run/model.safetensors")["residuals.prototypes.clusters_0"]
+    assert (len(clusters), (clusters >= 0).sum()) == (counts["train"], 12)
 
 
 def test_another_seed_gives_other_ones(train, tiny_run, tiny_product, tmp_path):

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from protores.data.findings import SEVERITIES, Findings, Problem
 from protores.data.image import network_input
 from protores.data.layouts import TRAIN
+from protores.data.record import Record
 from protores.data.splits import Split
-from protores.data.store import ImageStore, Record
+from protores.data.store import ImageStore
 from protores.errors import RunError
 from protores.judgement import device
 from protores.model.context import with_context

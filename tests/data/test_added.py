@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from protores.data.added import with_added
 from protores.data.layouts import ADDED, recognise
+from protores.data.record import Record
 from protores.data.sample import Sample
 from protores.data.splits import ROLES, Split, make_split, refuse_trained
-from protores.data.store import ImageStore, Record
+from protores.data.store import ImageStore
 from protores.data.uses import Uses
 from protores.errors import DataError, SplitError
 from protores.settings import SplitSettings

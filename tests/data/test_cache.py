@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from protores.data import cache as module
-from protores.data import store as reading
+from protores.data import record as reading
 from protores.data.cache import DAY, Cache
 from protores.data.layouts import recognise
 from protores.data.sample import Sample

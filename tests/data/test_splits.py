@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protores.data.layouts import recognise
+from protores.data.record import Record
 from protores.data.sample import Sample
 from protores.data.splits import ROLES, Split, make_split, refuse_trained
-from protores.data.store import ImageStore, Record
+from protores.data.store import ImageStore
 from protores.errors import SplitError
 from protores.settings import SplitSettings
 

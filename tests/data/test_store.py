@@ -8,8 +8,9 @@ import pytest
 
 from protores.data.image import read_image, read_mask, resize_image, resize_mask, valid_pixels
 from protores.data.layouts import recognise
+from protores.data.record import load
 from protores.data.sample import Sample
-from protores.data.store import ImageStore, in_parallel, load
+from protores.data.store import ImageStore, in_parallel
 from protores.errors import DataError, UnreadableImage
 
 Draw = Callable[..., Path]

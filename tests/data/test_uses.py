@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from protores.data.layouts import recognise
+from protores.data.record import Record, load
 from protores.data.splits import Entry, Split
-from protores.data.store import Record, load
 from protores.data.uses import DIGITS, Uses
 from protores.errors import DataError
 

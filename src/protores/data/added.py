@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from protores.data.layouts import ADDED, recognise
+from protores.data.record import Record
 from protores.data.sample import Dataset
-from protores.data.store import Record
 from protores.errors import DataError, SplitError
 
 _NAMED = 3

@@ -29,7 +29,7 @@ from protores.data.look import SIDE
 DAY = 86400
 _FACTS = 1024
 _PART = ".part"
-_CODE = ("container.py", "image.py", "look.py", "store.py", "tiff.py")
+_CODE = ("container.py", "image.py", "look.py", "reader.py", "record.py", "tiff.py")
 
 
 class Damaged(Exception):

@@ -14,9 +14,10 @@ from protores.data.findings import SEVERITIES, Count, Findings, Problem
 from protores.data.image import probe_bit_depth
 from protores.data.layouts import TRAIN, survey
 from protores.data.look import Look
+from protores.data.record import Record, Skipped, try_load
 from protores.data.sample import Dataset, Sample
 from protores.data.scan import Scan
-from protores.data.store import Progress, Record, Skipped, in_parallel, try_load
+from protores.data.store import Progress, in_parallel
 from protores.settings import DataSettings
 
 FINDERS: tuple[Callable[[Scan], Iterator[Problem]], ...] = (

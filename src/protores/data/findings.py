@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from protores.data.record import Record
 from protores.data.sample import Dataset
-from protores.data.store import Record
 from protores.errors import DataError
 
 Severity = Literal["error", "warning", "note"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from protores.data.layouts import Survey
 from protores.data.look import Look
+from protores.data.record import Record, Skipped
 from protores.data.sample import Dataset
-from protores.data.store import Record, Skipped
 from protores.settings import DataSettings
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from protores.data.record import Record
 from protores.data.splits import Split
-from protores.data.store import Record
 from protores.errors import DataError
 
 ROLES = ("train", "seen", "calibration", "test")

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protores.data.image import resize_mask, shrink
+from protores.data.record import Loaded, Record, load
 from protores.data.sample import Sample
-from protores.data.store import Loaded, Record, in_parallel, load
+from protores.data.store import in_parallel
 from protores.progress import Progress
 from protores.runtime.procedure import BATCH
 from protores.runtime.result import Result

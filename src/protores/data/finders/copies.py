@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from protores.data.findings import Problem, these
 from protores.data.layouts import TEST, TRAIN
+from protores.data.record import Record
 from protores.data.scan import Scan
-from protores.data.store import Record
 
 
 def copies(scan: Scan) -> Iterator[Problem]:

@@ -7,8 +7,8 @@ from protores.data.container import format_of
 from protores.data.findings import Problem, these
 from protores.data.image import ENDINGS, read_mask
 from protores.data.look import Look
+from protores.data.record import Record
 from protores.data.scan import Scan
-from protores.data.store import Record
 from protores.errors import DataError, UnreadableImage
 
 FORMAT_ENDINGS = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from protores.data.findings import Problem, these
 from protores.data.look import MaskLook
+from protores.data.record import Record
 from protores.data.scan import Scan
-from protores.data.store import Record
 
 _MOSTLY = 0.9
 _DOUBTFUL = 0.1
