@@ -40,9 +40,11 @@ def trained(path: Path) -> Trained:
     product, _ = open_product(settings, True, Progress())
     synthesizer = _synthesizer(product, settings)
     calibration = calibration_images(product, synthesizer, settings.seed)
+    kept = {} if calibration is None else {product.name: calibration}
+    decisions = {product.name: run.read_decision(settings, product.name)}
     typical = typical_images(product, synthesizer, settings.seed)
     network = run.load_network(settings)
-    return Trained(network, settings, run.read_split(), product, calibration, typical, *run.read_decision(settings))
+    return Trained(network, settings, run.read_split(), product, kept, typical, decisions)
 
 
 def main() -> None:
@@ -53,7 +55,7 @@ def main() -> None:
     core = openvino_core()
     good = source.product.role("train").images
     good = good[np.unique(np.linspace(0, len(good) - 1, len(source.typical)).round().astype(int))]
-    images = source.pool
+    (images,) = source.pools.values()
     given = network_input(images.images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

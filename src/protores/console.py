@@ -12,6 +12,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from protores.metrics.evaluation import Evaluation, Figures
+from protores.metrics.products import ProductsEvaluation
 from protores.progress import Progress
 
 EVERY = 10.0
@@ -87,7 +88,10 @@ def show_figures(evaluation: Evaluation) -> None:
     ):
         table.add_column(column, justify="left" if column == "defects" else "right")
     counts = evaluation.counts
-    _row(table, "all", counts.defective, evaluation)
+    products = evaluation.products if isinstance(evaluation, ProductsEvaluation) else {}
+    _row(table, "mean of products" if products else "all", counts.defective, evaluation)
+    for name, figures in products.items():
+        _row(table, name, figures.counts.defective, figures)
     for name, figures in (("seen kinds", evaluation.seen), ("unseen kinds", evaluation.unseen)):
         if figures.image_auroc is not None and len(evaluation.kinds) > 1:
             _row(table, name, None, figures)
@@ -98,6 +102,9 @@ def show_figures(evaluation: Evaluation) -> None:
     console.print(
         f"{counts.good} good and {counts.defective} defective images; - means undefined: all good or all defective"
     )
+    if isinstance(evaluation, ProductsEvaluation):
+        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in evaluation.recognised.items())
+        console.print(f"recognised as the product that they show: {shares}")
 
 
 def _row(table: Table, name: str, images: int | None, figures: Figures) -> None:

@@ -13,6 +13,7 @@ from protores.model.network import PRN
 from protores.run import Run
 from protores.runtime.inspector import Inspector
 from protores.runtime.procedure import Procedure
+from protores.runtime.products import ProductsProcedure
 from protores.runtime.view import Tiling
 from protores.training.fit import prepare_torch
 
@@ -30,6 +31,11 @@ class TorchEngine:
         """See runtime.engine.Engine."""
         return self.network.anomaly_map(torch.from_numpy(images).to(device())).cpu().numpy()
 
+    @torch.inference_mode()
+    def recognise(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See runtime.engine.Engine."""
+        return self(images), self.network.distances(torch.from_numpy(images).to(device())).cpu().numpy()
+
 
 def inspect_run(path: Path, runtime: str | None, threads: int | None, tiling: Tiling | None) -> Inspector:
     """Raises RunError where the folder is no finished run, and for a runtime: those are for bundles."""
@@ -39,11 +45,9 @@ def inspect_run(path: Path, runtime: str | None, threads: int | None, tiling: Ti
         raise RunError(f"{path} is a run, which only torch can run; export it for {runtime}, or leave --runtime out")
     network = run.load_network(settings)
     prepare_torch(settings.training.model_copy(update={"threads": threads or settings.training.threads}), settings.seed)
-    data = settings.data
-    procedure = Procedure(
-        Image(size=data.size, bit_depth=data.bit_depth or 16, keep_aspect=data.keep_aspect),
-        Score(top=settings.model.score_top),
-        *run.read_decision(settings),
-        tiling=tiling,
-    )
+    data, names = settings.data, settings.products
+    image = Image(size=data.size, bit_depth=data.bit_depth or 16, keep_aspect=data.keep_aspect)
+    score = Score(top=settings.model.score_top)
+    procedures = {name: Procedure(image, score, *run.read_decision(settings, name), tiling=tiling) for name in names}
+    procedure = ProductsProcedure(procedures) if len(names) > 1 else procedures[names[0]]
     return Inspector.of(TorchEngine(network), procedure, sha256_of(run.model))

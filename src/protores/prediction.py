@@ -38,7 +38,8 @@ class Prediction:
     """A line of predictions.jsonl: what was found in one image, or why it could not be read.
 
     sha256: of the file, None where it cannot be opened. model: Inspector.digest. error: None, or one line; then there
-    is nothing else. size: height and width. map, overlay: the pictures beside the line, None where none were asked for.
+    is nothing else. product: of several that the model knows, the one that it takes the image for. size: height and
+    width. map, overlay: the pictures beside the line, None where none were asked for.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Prediction:
     error: str | None = None
     score: float | None = None
     verdict: str | None = None
+    product: str | None = None
     size: tuple[int, int] | None = None
     regions: tuple[Region, ...] = ()
     map: str | None = None
@@ -57,7 +59,8 @@ class Prediction:
         head = {"path": str(self.path), "model": self.model, "sha256": self.sha256}
         if self.error is not None:
             return head | {"error": self.error}
-        return head | {
+        product = {} if self.product is None else {"product": self.product}
+        return head | product | {
             "score": self.score,
             "verdict": self.verdict,
             "size": self.size,
@@ -141,6 +144,7 @@ class _Work:
             file.sha256,
             score=file.result.score,
             verdict=None if file.result.verdict is None else file.result.verdict.outcome,
+            product=file.result.product,
             size=file.result.size,
             regions=file.result.regions,
             map=names[0],

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from protores.files import writing
 from protores.progress import Progress
 from protores.run import Run
 from protores.settings import Settings
+from protores.training.group import processes
 
 FIGURES = ("image_auroc", "pixel_auroc", "pixel_ap", "pro")
 _APART = frozenset({"command"})
@@ -74,20 +76,31 @@ def reproduce(path: Path, progress: Progress | None = None) -> Reproduction:
     run = Run(path)
     settings, split, metrics = run.read_settings(), run.read_split(), run.read_metrics()
     before = run.read_model()
-    if settings.data.root is None or not settings.data.root.is_dir():
-        raise RunError(f"the images of {path} are not in {settings.data.root} any more; put them back there")
+    roots = settings.data.products or (settings.data.root or Path(),)
+    if lost := [root for root in roots if not root.is_dir()]:
+        raise RunError(f"the images of {path} are not in {lost[0]} any more; put them back there")
     start = settings.training.warm_start
     if start is not None and not Run(start).is_complete:
         raise RunError(f"{path} started from {start}, which is no finished run any more; put it back there")
     workflow.reopen(settings, split, "restore them, or train anew", progress)
-    with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="protores-") as folder:
+    with (
+        processes(settings.training.devices, settings.training.nodes) as group,
+        writing(Path(tempfile.gettempdir())),
+        ExitStack() as stack,
+    ):
+        folder = group.on_first(lambda: stack.enter_context(tempfile.TemporaryDirectory(prefix="protores-")))
         again = Run(Path(folder) / "run")
         preset = settings.preset if start is None else None
-        workflow.train(settings.data.root, again.path, preset, _overrides(settings), skip_bad=True, progress=progress)
-        after, new = again.read_model(), again.read_metrics()
-        reasons = _reasons(settings, run.facts()["machine"], again.facts()["machine"], metrics)
+        data = settings.data.products or roots[0]
+        workflow.train(data, again.path, preset, _overrides(settings), skip_bad=True, progress=progress)
+        return group.on_first(lambda: _compared(run, before, metrics, again))
+
+
+def _compared(run: Run, before: Mapping[str, Tensor], metrics: Mapping[str, Any], again: Run) -> Reproduction:
+    after, new = again.read_model(), again.read_metrics()
     figures = {name: (metrics.get(name), new.get(name)) for name in FIGURES if metrics.get(name) != new.get(name)}
-    return Reproduction(path, len(before), tuple(_differences(before, after)), figures, tuple(reasons))
+    reasons = tuple(_reasons(run.read_settings(), run.facts()["machine"], again.facts()["machine"], metrics))
+    return Reproduction(run.path, len(before), tuple(_differences(before, after)), figures, reasons)
 
 
 def _overrides(settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,10 @@ class Run:
         """Thresholds, masks and areas, once `protores calibrate` has set them."""
         return self.path / "decision.json"
 
+    def decision_of(self, settings: Settings, product: str) -> Path:
+        """The same of one of several products; where there is one alone, its."""
+        return self.path / f"decision-{product}.json" if settings.data.products else self.decision
+
     @property
     def work(self) -> Path:
         """What only an unfinished training needs."""
@@ -112,20 +117,22 @@ class Run:
     def read_metrics(self) -> dict[str, Any]:
         return self._read_json(self.metrics)
 
-    def read_decision(self, settings: Settings) -> tuple[Decision, Mask, Mask]:
-        """What is decided by, with the ignore and region-of-interest masks (uint8 {0, 1} of any size, or None).
+    def read_decision(self, settings: Settings, product: str) -> tuple[Decision, Mask, Mask]:
+        """What a product is decided by, with the ignore and region-of-interest masks (uint8 {0, 1}, or None).
 
         Before calibration: the threshold that outlines, and the masks of training. Raises RunError for a file that is
         no decision, DataError for masks that cannot be read.
         """
-        if not self.decision.exists():
+        path = self.decision_of(settings, product)
+        if not path.exists():
             masks = settings.data.ignore, settings.data.roi
-            threshold = self.read_metrics().get("map_threshold")
-            return Decision(map_threshold=threshold), *(None if path is None else read_mask(path) for path in masks)
+            metrics = self.read_metrics()
+            threshold = metrics.get("map_thresholds", {}).get(product, metrics.get("map_threshold"))
+            return Decision(map_threshold=threshold), *(None if mask is None else read_mask(mask) for mask in masks)
         try:
-            decision = Decision.model_validate_json(self._read(self.decision))
+            decision = Decision.model_validate_json(self._read(path))
         except ValidationError as error:
-            raise RunError(f"{self.decision} is no decision; delete it and run `protores calibrate` again") from error
+            raise RunError(f"{path} is no decision; delete it and run `protores calibrate` again") from error
         names = decision.ignore, decision.roi
         return decision, *(None if name is None else read_mask(self.path / name) for name in names)
 
@@ -162,9 +169,7 @@ class Run:
     def load_network(self, settings: Settings) -> PRN:
         """The trained network in eval mode. Raises RunError where the run is incomplete or does not fit."""
         state = self.read_model()
-        prototypes, images = (
-            state.get(f"residuals.prototypes.{name}_0", torch.zeros(0)).numel() for name in ("norms", "clusters")
-        )
+        prototypes, images = (_sizes(state, f"prototypes.{name}_0", settings) for name in ("norms", "clusters"))
         try:
             network = build_network(settings.model, settings.data.size, images, prototypes, weights="random")
             network.load_state_dict({name: t.float() if t.dtype == torch.float16 else t for name, t in state.items()})
@@ -190,6 +195,15 @@ class Run:
         if not isinstance(content, dict):
             raise RunError(f"{path} holds no JSON object; restore the file or train anew")
         return content
+
+
+def _sizes(state: Mapping[str, Tensor], name: str, settings: Settings) -> int | list[int]:
+    """Numbers in a tensor of the residuals; where there are several products, of each."""
+    none = torch.zeros(0)
+    if not settings.data.products:
+        return state.get(f"residuals.{name}", none).numel()
+    places = range(len(settings.data.products))
+    return [state.get(f"residuals.products.{place}.{name}", none).numel() for place in places]
 
 
 def environment(settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,8 @@ class DataSettings(Section):
 
     root: Path | None = None
     """Folder of the images; set by the command's DATA."""
+    products: tuple[Path, ...] = ()
+    """Folders of several products that one network is trained for, in place of root; set by --multi."""
     add: tuple[Path, ...] = ()
     """Further folders, all of whose good images and outlined defects train: what was corrected on the line."""
     size: tuple[int, int] = (256, 256)
@@ -32,6 +34,11 @@ class DataSettings(Section):
     """Image whose non-zero pixels count nowhere: neither in synthesis and loss, nor in a score, metric or verdict."""
     roi: Path | None = None
     """Region of interest: image outside whose non-zero pixels nothing counts, likewise."""
+    cache: Literal["user", "none"] | Path = "user"
+    """Folder that keeps decoded, resized images; user: protores in this user's folder of caches, for all runs; none:
+    they stay in memory."""
+    cache_gb: float = Field(20.0, ge=0.0)
+    """Size that the cache is kept to, GB: beyond, what was used longest ago goes, but nothing of the last day."""
 
 
 class SplitSettings(Section):
@@ -184,6 +191,9 @@ class ModelSettings(Section):
     """Prototypes as a share of the normal training images."""
     prototype_cap: int = Field(64, ge=1)
     """The most prototypes; 64 are 59 MB at 256 x 256 in half precision."""
+    prototype_images: int = Field(4000, ge=1)
+    """The most good images that prototypes are made from; of more, so many are drawn by the seed. K-means' memory and
+    time grow with their square and cube."""
     match_cells: Literal[1, 2] = 1
     """The nearest prototype is found on whole maps (1), or on their averages over 2 x 2 cells: a quarter of the work
     and memory for nearly the same choice."""
@@ -235,6 +245,10 @@ class TrainingSettings(Section):
     """Finished run whose network, settings and roles the training starts from; None: a new network."""
     warm_share: Fraction = 0.5
     """Share of the weights that come out of such a training in the model, the rest are those that it started from."""
+    devices: int = Field(1, ge=1)
+    """Processes that train together on each node, a GPU each, or on CPUs a share of the cores."""
+    nodes: int = Field(1, ge=1)
+    """Machines that they run on, started by torchrun, SLURM or the like."""
     steps: int = Field(2000, ge=1)
     """Optimiser steps."""
     minutes: float | None = Field(None, gt=0.0)
@@ -289,3 +303,8 @@ class Settings(Section):
     synthesis: SynthesisSettings = SynthesisSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Names of the products, one or more: those of their folders."""
+        return tuple(root.name for root in self.data.products or (self.data.root or Path(),))

@@ -12,20 +12,23 @@ from protores.bundle.contract import Contract, Decision
 from protores.data.image import encode_mask
 from protores.data.splits import Split
 from protores.data.uses import Uses
+from protores.errors import ProtoresError
 from protores.files import write_json, write_whole
 from protores.inspection import open_inspector
 from protores.runtime.engine import Engine
-from protores.runtime.inspector import Inspector
 from protores.runtime.procedure import Procedure
+from protores.runtime.products import ProductsProcedure
 
 Mask = NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """procedure: how images are inspected under its decision, with its masks. uses: what its images were, by content.
+    """product: the one that it is about, alone or of several; among_several: its name in the latter case. procedure:
+    how its images are inspected under its decision, with its masks. uses: what the model's images were, by content.
 
-    root, split: where a run's own images lie, and their roles; None for a bundle. facts: titles to values for people.
+    root, split: where a run's own images of the product lie, and their roles; None for a bundle. facts: titles to
+    values for people.
     """
 
     path: Path
@@ -37,14 +40,17 @@ class Subject:
     root: Path | None
     split: Split | None
     facts: dict[str, Any]
+    among_several: str | None = None
 
     @classmethod
-    def open(cls, path: Path) -> "Subject":
-        """The run or bundle in a folder. Raises BundleError or RunError where it is neither."""
+    def open(cls, path: Path, product: str | None = None) -> "Subject":
+        """The run or bundle in a folder; product: which of several it is about. Raises BundleError or RunError where it
+        is neither, ProtoresError where it knows no such product."""
         inspector = open_inspector(path)
+        procedure = _procedure(path, inspector.procedure, product)
         if inspector.contract is not None:
-            return _of_bundle(path, inspector.contract, inspector)
-        return _of_run(path, inspector)
+            return _of_bundle(path, inspector.contract, inspector.engine, procedure, product)
+        return _of_run(path, inspector.engine, procedure, product)
 
     @property
     def decision(self) -> Decision:
@@ -70,45 +76,80 @@ class Subject:
         if self.is_run:
             from protores.run import Run
 
-            write_json(Run(self.path).decision, self.decision.model_dump(mode="json"))
+            run = Run(self.path)
+            settings = run.read_settings()
+            write_json(run.decision_of(settings, self.product), self.decision.model_dump(mode="json"))
+            decisions = [run.read_decision(settings, product)[0] for product in settings.products]
         else:
-            contract = Contract.read(self.path).model_copy(update={"decision": self.decision})
+            contract = self._decided(Contract.read(self.path))
             contract.with_files(self.path, *named).write(self.path)
+            decisions = list(contract.decisions)
+        used = {name for decision in decisions for name in (decision.ignore, decision.roi)}
         for old in (*self.path.glob("ignore*.png"), *self.path.glob("roi*.png")):
-            if old.name not in named:
+            if old.name not in used:
                 old.unlink()
 
+    def _decided(self, contract: Contract) -> Contract:
+        """The contract with this decision in its place."""
+        if contract.products is None:
+            return contract.model_copy(update={"decision": self.decision})
+        products = [
+            one.model_copy(update={"decision": self.decision}) if one.name == self.product else one
+            for one in contract.products
+        ]
+        return contract.model_copy(update={"products": tuple(products)})
 
-def _of_bundle(path: Path, contract: Contract, inspector: Inspector) -> Subject:
+
+def _procedure(path: Path, procedure: Procedure | ProductsProcedure, product: str | None) -> Procedure:
+    """The one of this product. Raises ProtoresError where there is none, and where none of several is named."""
+    if isinstance(procedure, Procedure):
+        if product is not None:
+            raise ProtoresError(f"{path} knows one product alone; leave out --product")
+        return procedure
+    if product not in procedure.products:
+        names = ", ".join(procedure.names)
+        wrong = "several products" if product is None else f"no product {product}"
+        raise ProtoresError(f"{path} knows {wrong}; name one of {names} by --product")
+    return procedure.products[product]
+
+
+def _of_bundle(
+    path: Path, contract: Contract, engine: Engine, procedure: Procedure, product: str | None
+) -> Subject:
+    seen_kinds = {one.name: one.seen_kinds for one in contract.products or ()}
     uses = Uses({}) if contract.images is None else Uses.from_json((path / contract.images).read_bytes())
     return Subject(
         path,
-        product=contract.product,
-        seen_kinds=frozenset(contract.seen_kinds),
-        engine=inspector.engine,
-        procedure=inspector.procedure,
+        product=product or contract.product,
+        seen_kinds=frozenset(contract.seen_kinds if product is None else seen_kinds[product]),
+        engine=engine,
+        procedure=procedure,
         uses=uses,
         root=None,
         split=None,
         facts=contract.model_dump(mode="json", include={"model", "image", "origin", "files"}),
+        among_several=product,
     )
 
 
-def _of_run(path: Path, inspector: Inspector) -> Subject:
+def _of_run(path: Path, engine: Engine, procedure: Procedure, product: str | None) -> Subject:
     from protores.run import Run
 
     run = Run(path)
     settings, split = run.read_settings(), run.read_split()
+    roots = {root.name: root for root in settings.data.products}
+    own = split if product is None else split.of(product)
     return Subject(
         path,
-        product=settings.data.root.name if settings.data.root else path.name,
-        seen_kinds=frozenset(split.seen_kinds),
-        engine=inspector.engine,
-        procedure=inspector.procedure,
+        product=product or settings.products[0] or path.name,
+        seen_kinds=frozenset(own.seen_kinds),
+        engine=engine,
+        procedure=procedure,
         uses=Uses.of(split),
-        root=settings.data.root,
-        split=split,
+        root=settings.data.root if product is None else roots[product],
+        split=own,
         facts=run.facts(),
+        among_several=product,
     )
 
 

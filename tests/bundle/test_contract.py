@@ -24,7 +24,7 @@ def edit(folder):
         *sections, name = key.split(".")
         at = values
         for section in sections:
-            at = at[section]
+            at = at[int(section) if isinstance(at, list) else section]
         at[name] = value
         path.write_text(json.dumps(values))
 
@@ -86,7 +86,9 @@ def test_every_decision_can_be_edited_by_hand(folder, edit):
         ("image.colour", "BGR", "image.colour: Input should be 'RGB'"),
         ("files.model\n", "00", "files.model"),
         ("format", "zip", 'format is not "protores-bundle"; pass a folder'),
-        ("version", 2, "version is not 1; export the run anew, or update protores"),
+        ("version", 3, "version is not 1 or 2; export the run anew, or update protores"),
+        ("version", 2, "version 2 alone has products and model.distances"),
+        ("model.distances", "far", "version 2 alone has products and model.distances"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_cure(folder, edit, key, value, told):
@@ -224,3 +226,48 @@ def test_any_bytes_are_one_line(folder, text):
             Contract.read(folder)
     finally:
         path.write_bytes(kept)
+
+
+def two_products(**first):
+    return [
+        {"name": "board", "kinds": ["bent"], "seen_kinds": [], "decision": {}} | first,
+        {"name": "lid", "kinds": [], "seen_kinds": [], "decision": {"map_threshold": 0.5}},
+    ]
+
+
+@pytest.fixture
+def several(edit):
+    edit("version", 2)
+    edit("model.distances", "product_distances")
+    edit("products", two_products())
+    edit("decision", {})
+    edit("golden.samples.0.product", "lid")
+
+
+def test_a_contract_of_one_product_has_no_word_of_several(folder):
+    text = (folder / "contract.json").read_text()
+    assert not any(word in text for word in ("products", "distances", '"product": null'))
+
+
+def test_a_contract_of_several_products_has_a_decision_of_each(folder, several):
+    contract = Contract.read(folder)
+    assert [product.decision.map_threshold for product in contract.products] == [None, 0.5]
+    contract.write(folder)
+    assert Contract.read(folder) == contract
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("products", two_products(name="lid"), "two products have one name"),
+        ("products", two_products()[:1], "products: "),
+        ("products", two_products(decision={"good_below": 0.5}), "products.0.decision: only one of good_below"),
+        ("decision.map_threshold", 0.5, "decision is set beside products"),
+        ("golden.samples.0.product", "cap", "a golden sample is of no product"),
+        ("products", two_products(decision={"ignore": "mask.png"}), "mask.png is missing"),
+    ],
+)
+def test_what_is_wrong_with_several_products_is_named(folder, several, edit, key, value, told):
+    edit(key, value)
+    with pytest.raises(BundleError, match=told):
+        Contract.read(folder)

@@ -36,7 +36,7 @@ def written(folder, rng):
     (folder / "golden").rmdir()
     images = rng.integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
     maps = rng.random((2, 64, 96), dtype=np.float32)
-    samples = golden.write(folder, images, maps, np.array([0.25, 0.5], np.float32), ["good", "bent"])
+    samples = golden.write(folder, images, maps, np.array([0.25, 0.5], np.float32), ["good", "bent"], [None] * 2)
     contract = Contract._parse(folder).model_copy(update={"golden": Golden(bound=1e-4, samples=samples)})
     contract.with_files(folder, *contract.named()).write(folder)
     return folder, images, maps

@@ -108,7 +108,7 @@ def test_same_maps_and_distances_for_several_products(settings, centred):
     torch.manual_seed(0)
     network = build_network(settings.model_copy(update={"weights": "random"}), (64, 96), (6, 4), (3, 2)).eval()
     shown = torch.rand(2, 3, 64, 96).repeat_interleave(torch.tensor([6, 4]), 0)
-    network.residuals.fit(network.backbone((0.7 * shown + 0.3 * torch.rand_like(shown))), 0)
+    network.residuals.fit(network.backbone(0.7 * shown + 0.3 * torch.rand_like(shown)), 0)
     images = 0.7 * shown[[0, 9, 1]] + 0.3 * torch.rand(3, 3, 64, 96)
     module = deployed(network, centred)
     maps, distances = module(images)

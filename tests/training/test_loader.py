@@ -8,6 +8,7 @@ import torch
 
 from protores.model.prototypes import NO_SOURCE
 from protores.settings import SynthesisSettings, TrainingSettings
+from protores.synthesis.products import ProductSynthesizer
 from protores.synthesis.synthesizer import Synthesizer
 from protores.training.loader import Batches, make_loader, slots
 
@@ -88,3 +89,47 @@ def test_a_step_is_the_same_batch_from_any_worker_and_any_start(images):
     assert all(same(a, b) for a, b in zip(here, there, strict=True))
     assert all(same(a, b) for a, b in zip(here[4:], later, strict=True))
     assert not same(here[0], here[1])
+
+
+def test_products_take_turns_in_every_part_of_a_batch(images):
+    """Three in a row, of 5, 3 and 2 good images; the second has no seen defects."""
+    good, defects, masks = images
+    counts, ends = [(5, 2), (3, 0), (2, 1)], [5, 8, 10]
+    seen = ([0, 1], [], [2])
+    parts = [
+        Synthesizer(good[end - n : end], defects[own], masks[own], None, SynthesisSettings(), 0)
+        for (n, _), end, own in zip(counts, ends, seen, strict=True)
+    ]
+    settings = TrainingSettings(batch_size=12, seen_as_is=0.0)
+    synthesizer = ProductSynthesizer(parts, [n for n, _ in counts])
+    made = Batches(good, defects, masks, synthesizer, settings, seed=3, products=counts)
+    sources = np.concatenate([made[step].source.numpy() for step in range(15)])
+    of_product = np.searchsorted(ends, sources, "right").reshape(15, 12)
+    for part in (of_product[:, :6], of_product[:, 6:9], of_product[:, 9:]):
+        assert Counter(part.ravel().tolist()) == dict.fromkeys(range(3), part.size // 3)
+    normal = sources.reshape(15, 12)[:, :6].ravel()
+    assert sorted(normal[of_product[:, :6].ravel() == 0][:5]) == [0, 1, 2, 3, 4]  # each once before any again
+    for step in range(3):
+        batch = made[step]
+        for image, mask, source in zip(batch.images[6:], batch.masks[6:], batch.source[6:], strict=True):
+            outside = mask.numpy() == 0
+            np.testing.assert_array_equal(image.numpy()[outside], good[source][outside])
+
+
+def test_seen_images_as_they_are_come_from_every_product_that_has_some(images):
+    good, defects, masks = images
+    parts = [Synthesizer(good[:5], defects[:1], masks[:1], None, SynthesisSettings(), 0)]
+    parts.append(Synthesizer(good[5:], defects[1:], masks[1:], None, SynthesisSettings(), 0))
+    settings = TrainingSettings(batch_size=8, seen_as_is=1.0)
+    synthesizer = ProductSynthesizer(parts, [5, 5])
+    made = Batches(good, defects, masks, synthesizer, settings, seed=3, products=[(5, 1), (5, 2)])
+    shown = [image for step in range(12) for image in made[step].images[4:6].numpy()]
+    assert sum(np.array_equal(image, defects[0]) for image in shown) == 12
+    assert all(any(np.array_equal(image, defect) for image in shown) for defect in defects)
+
+
+def test_one_product_named_is_the_same_as_none_named(images):
+    good, defects, masks = images
+    synthesizer = Synthesizer(good, defects, masks, None, SynthesisSettings(), 0)
+    named = Batches(good, defects, masks, synthesizer, TrainingSettings(batch_size=8), 3, products=[(N, 3)])
+    assert all(same(named[step], batches(images)[step]) for step in range(4))

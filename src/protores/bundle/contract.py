@@ -19,7 +19,8 @@ from protores.errors import BundleError
 from protores.files import write_json
 
 NAME = "contract.json"
-FORMAT, VERSION = "protores-bundle", 1
+FORMAT, VERSION, SEVERAL = "protores-bundle", 1, 2
+"""SEVERAL: the version of a bundle with several products."""
 SCORE_RULE = "mean of the highest share of pixels"
 RESIZE_RULE = "area where an axis shrinks, bilinear where it grows"
 
@@ -45,6 +46,10 @@ class Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Figure(Part):
@@ -86,6 +91,8 @@ class Model(Part):
     output: str = Field(default="anomaly_map", min_length=1)
     backbone: str
     prototypes: int = Field(ge=1)
+    distances: str | None = Field(default=None, min_length=1, exclude_if=_is_none)
+    """Name of a second output where there are several products: how far the image lies from each."""
     quantization: Quantization | None = None
 
     @property
@@ -175,6 +182,8 @@ class Sample(Part):
     """By the score rule over the whole map, whatever the decision ignores."""
     kind: str
     """good, a kind of defect, or simulated."""
+    product: str | None = Field(default=None, exclude_if=_is_none)
+    """Which of several it shows."""
 
 
 class Golden(Part):
@@ -213,12 +222,24 @@ class Origin(Part):
     weights: WeightsOrigin
 
 
+class Product(Part):
+    """One of several products that the network knows; its place is that of its number in the output `distances`."""
+
+    name: str = Field(min_length=1)
+    kinds: tuple[str, ...]
+    seen_kinds: tuple[str, ...]
+    decision: Decision = Decision()
+    """As the contract's own is for a single product."""
+
+
 class Contract(Part):
     """The whole contract.json."""
 
     format: Literal["protores-bundle"] = FORMAT
-    version: Literal[1] = VERSION
+    version: Literal[1, 2] = VERSION
     product: str
+    products: tuple[Product, ...] | None = Field(default=None, min_length=2, exclude_if=_is_none)
+    """In version 2: the products, each with what it is decided by; `decision` is empty then."""
     kinds: tuple[str, ...]
     """All kinds of defects of the product's images."""
     seen_kinds: tuple[str, ...]
@@ -239,7 +260,22 @@ class Contract(Part):
     def _consistent(self) -> Self:
         if self.map.size != self.image.size:
             raise ValueError("map.size differs from image.size; they are the same")
+        if len({self.version == SEVERAL, self.products is not None, self.model.distances is not None}) > 1:
+            raise ValueError("version 2 alone has products and model.distances; it has both")
+        if self.products is not None:
+            names = [product.name for product in self.products]
+            if len(set(names)) < len(names):
+                raise ValueError("two products have one name; rename one")
+            if self.decision != Decision():
+                raise ValueError("decision is set beside products; set that of each product instead")
+            if any(sample.product not in names for sample in self.golden.samples):
+                raise ValueError("a golden sample is of no product; name one of products")
         return self
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The one of its product, or those of its products."""
+        return (self.decision,) if self.products is None else tuple(product.decision for product in self.products)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -262,7 +298,8 @@ class Contract(Part):
     def named(self) -> Iterator[str]:
         """Every file that the contract refers to."""
         yield from self.model.files
-        yield from (name for name in (self.decision.ignore, self.decision.roi, self.images) if name is not None)
+        masks = (name for decision in self.decisions for name in (decision.ignore, decision.roi))
+        yield from (name for name in (*masks, self.images) if name is not None)
         for sample in self.golden.samples:
             yield from (sample.image, sample.map)
 
@@ -303,8 +340,8 @@ class Contract(Part):
     def _validate(cls, values: Any, path: Path) -> Self:
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise BundleError(f'{path}: format is not "{FORMAT}"; pass a folder that protores export wrote')
-        if values.get("version") != VERSION:
-            raise BundleError(f"{path}: version is not {VERSION}; export the run anew, or update protores")
+        if values.get("version") not in (VERSION, SEVERAL):
+            raise BundleError(f"{path}: version is not {VERSION} or {SEVERAL}; export the run anew, or update protores")
         try:
             return cls.model_validate_json(json.dumps(values))
         except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from protores.bundle.graph import Deployed
+from protores.bundle.graph import Deployed, ProductDeployed
 from protores.bundle.quiet import openvino_core
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OPSET = 18
 """What torch's exporter writes by itself, and every ONNX Runtime since 1.14 and OpenVINO since 2023 reads."""
-INPUT, OUTPUT = "image", "anomaly_map"
+INPUT, OUTPUT, DISTANCES = "image", "anomaly_map", "product_distances"
 
 
 def to_onnx(module: Deployed, size: tuple[int, int]) -> "onnx.ModelProto":
@@ -33,7 +33,7 @@ def to_onnx(module: Deployed, size: tuple[int, int]) -> "onnx.ModelProto":
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[OUTPUT, DISTANCES] if isinstance(module, ProductDeployed) else [OUTPUT],
             dynamic_shapes={INPUT: {0: torch.export.Dim("batch", min=1)}},
             verbose=False,
         )

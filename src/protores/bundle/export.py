@@ -1,6 +1,7 @@
 """A trained run becomes a bundle: the network converted, held against what torch gives, and described."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from protores.bundle import golden
 from protores.bundle.contract import (
+    SEVERAL,
+    VERSION,
     Contract,
     Decision,
     Figure,
@@ -18,10 +21,11 @@ from protores.bundle.contract import (
     Image,
     Map,
     Model,
+    Product,
     Quantization,
     Score,
 )
-from protores.bundle.convert import INPUT, OPSET, OUTPUT, to_onnx, to_openvino
+from protores.bundle.convert import DISTANCES, INPUT, OPSET, OUTPUT, to_onnx, to_openvino
 from protores.bundle.graph import Deployed, deployed
 from protores.bundle.origin import origin
 from protores.bundle.quantize import quantize
@@ -31,16 +35,20 @@ from protores.data.splits import Split
 from protores.data.uses import Uses
 from protores.errors import BundleError
 from protores.files import whole_folder, write_text
-from protores.metrics.evaluation import Evaluation, evaluate
+from protores.metrics.evaluation import Figures, evaluate
+from protores.metrics.products import mean
 from protores.model.network import PRN
 from protores.model.scoring import image_score, score_images
-from protores.product import Images, Product, select
+from protores.product import Images, select
+from protores.product import Product as ProductImages
+from protores.products import Products
 from protores.progress import Progress
 from protores.settings import Settings
 
 Format = Literal["onnx", "openvino"]
 Precision = Literal["f32", "bf16", "int8"]
 Maps = NDArray[np.float32]
+Mask = NDArray[np.uint8] | None
 Network = Callable[[NDArray[np.float32]], Maps]
 OpenEngines = Callable[[Path, Contract], list[Network]]
 """A bundle's folder and contract to its network in every runtime that is installed and can run it."""
@@ -63,26 +71,27 @@ STEPS = 4
 class Trained:
     """All of a run that a bundle is made from.
 
-    calibration: see judgement.calibration_images. typical: see judgement.typical_images; only INT8 needs them.
-    decision, ignore, roi: see Run.read_decision.
+    calibration: see judgement.calibration_images; of the products that have some, by name. typical: see
+    judgement.typical_images; only INT8 needs them. decisions: see Run.read_decision, by product.
     """
 
     network: PRN
     settings: Settings
     split: Split
-    product: Product
-    calibration: Images | None
+    product: ProductImages | Products
+    calibration: Mapping[str, Images]
     typical: NDArray[np.uint8]
-    decision: Decision
-    ignore: NDArray[np.uint8] | None
-    roi: NDArray[np.uint8] | None
+    decisions: Mapping[str, tuple[Decision, Mask, Mask]]
 
     @property
-    def pool(self) -> Images:
-        """The images that golden samples are chosen from: never test images."""
-        if self.calibration is not None:
-            return self.calibration
-        return select(self.product.store, self.product.split.indices("train")[:FEW])
+    def pools(self) -> dict[str, Images]:
+        """The images that golden samples of each product are chosen from: never test images."""
+        return {part.name: self._pool(part) for part in self.product.parts}
+
+    def _pool(self, part: ProductImages) -> Images:
+        if part.name in self.calibration:
+            return self.calibration[part.name]
+        return select(part.store, part.split.indices("train")[:FEW])
 
 
 def check_request(out: Path, format: str, precision: str) -> None:
@@ -112,20 +121,34 @@ def export_bundle(
 ) -> Contract:
     """Writes the bundle, whole or not at all. Raises BundleError where it does not give what torch gives, or where
     INT8 costs more than it may and `force` is not set."""
-    settings, product, pool = trained.settings, trained.product, trained.pool
+    settings, product, pools = trained.settings, trained.product, trained.pools
+    several = len(product.parts) > 1
     module = deployed(trained.network, centred=precision != "f32")
-    maps, scores = score_images(trained.network, pool.images, settings.model.score_top)
-    chosen = golden.choose(pool.kinds, scores)
+    top = settings.model.score_top
+    maps = {name: score_images(trained.network, pool.images, top)[0] for name, pool in pools.items()}
+    chosen = _choose(pools, maps, top)
     with whole_folder(out) as folder:
         progress.track("exporting", 1, STEPS)
         _write_model(folder, module, trained, format, precision)
         progress.track("exporting", 2, STEPS)
         write_text(folder / IMAGES, Uses.of(trained.split).to_json())
-        kinds = [pool.kinds[i] for i in chosen]
-        samples = golden.write(folder, pool.images[chosen], maps[chosen], scores[chosen], kinds)
+        shown = chosen.products if several else [None] * len(chosen.products)
+        samples = golden.write(folder, chosen.images, chosen.maps, chosen.scores, chosen.kinds, shown)
+        decisions = {name: _decision(folder, several, *own) for name, own in trained.decisions.items()}
+        known = [
+            Product(
+                name=part.name,
+                kinds=part.dataset.kinds,
+                seen_kinds=tuple(sorted(part.seen_kinds)),
+                decision=decisions[part.name],
+            )
+            for part in product.parts
+        ]
         contract = Contract(
-            product=product.dataset.root.name,
-            kinds=product.dataset.kinds,
+            version=SEVERAL if several else VERSION,
+            product=", ".join(part.name for part in known),
+            products=tuple(known) if several else None,
+            kinds=tuple(sorted({kind for part in known for kind in part.kinds})),
             seen_kinds=tuple(sorted(product.seen_kinds)),
             model=Model(
                 file=FILES[format],
@@ -136,6 +159,7 @@ def export_bundle(
                 output=OUTPUT,
                 backbone=settings.model.backbone,
                 prototypes=module.prototypes,
+                distances=DISTANCES if several else None,
             ),
             image=Image(
                 size=settings.data.size,
@@ -144,14 +168,17 @@ def export_bundle(
             ),
             map=Map(size=settings.data.size),
             score=Score(top=settings.model.score_top),
-            decision=_decision(folder, trained),
+            decision=Decision() if several else known[0].decision,
             images=IMAGES,
             golden=Golden(bound=F32_BOUND, samples=samples),
             files={},
             origin=origin(settings, trained.split, licence),
         )
         networks = open_engines(folder, contract)
-        found = float(np.max([_deviation(network, pool.images[chosen], maps[chosen]) for network in networks]))
+        found = float(np.max([_deviation(network, chosen.images, chosen.maps) for network in networks]))
+        if several:
+            for network in networks:
+                _require_recognised(network, chosen, contract)
         changes: dict[str, Any] = {"golden": Golden(bound=_bound(precision, found), samples=samples)}
         progress.track("exporting", 3, STEPS)
         if precision == "int8":
@@ -160,9 +187,47 @@ def export_bundle(
         contract = contract.model_copy(update=changes)
         contract.with_files(folder, *contract.named()).write(folder)
     progress.track("exporting", STEPS, STEPS)
-    if precision != "f32" and contract.decision.good_below is not None:
+    if precision != "f32" and any(decision.good_below is not None for decision in contract.decisions):
         progress.note(f"the thresholds were set on f32's scores; {precision}'s differ: calibrate the bundle once more")
     return Contract.read(out)
+
+
+def _choose(pools: Mapping[str, Images], maps: Mapping[str, Maps], top: float) -> "_Chosen":
+    """The golden samples of all products."""
+    found: list[_Chosen] = []
+    for name, pool in pools.items():
+        scores = image_score(torch.from_numpy(maps[name]), top).numpy()
+        own = golden.choose(pool.kinds, scores)
+        kinds = [pool.kinds[i] for i in own]
+        found.append(_Chosen(pool.images[own], maps[name][own], scores[own], kinds, [name] * len(own)))
+    return _Chosen(
+        np.concatenate([one.images for one in found]),
+        np.concatenate([one.maps for one in found]),
+        np.concatenate([one.scores for one in found]),
+        [kind for one in found for kind in one.kinds],
+        [name for one in found for name in one.products],
+    )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Golden samples to be: images N x H x W x 3 uint8 RGB, maps N x H x W and scores of torch, and what they show."""
+
+    images: NDArray[np.uint8]
+    maps: Maps
+    scores: NDArray[np.float32]
+    kinds: list[str]
+    products: list[str]
+
+
+def _require_recognised(network: Network, chosen: _Chosen, contract: Contract) -> None:
+    """Raises BundleError where the exported network takes a golden sample for another product than torch does."""
+    assert contract.products is not None
+    names = [product.name for product in contract.products]
+    for i, product in enumerate(chosen.products):
+        _, distances = network.recognise(network_input(chosen.images[i : i + 1]))
+        if (taken := names[int(distances[0].argmin())]) != product:
+            raise BundleError(f"the exported network takes an image of {product} for {taken}; export f32")
 
 
 def _write_model(folder: Path, module: Deployed, trained: Trained, format: Format, precision: Precision) -> None:
@@ -183,14 +248,16 @@ def _write_model(folder: Path, module: Deployed, trained: Trained, format: Forma
         path.unlink()
 
 
-def _decision(folder: Path, trained: Trained) -> Decision:
-    """The run's decision, with its masks as files of the bundle."""
+def _decision(folder: Path, several: bool, decision: Decision, ignore: Mask, roi: Mask) -> Decision:
+    """A product's decision, with its masks as files of the bundle, named by content where products are several."""
     names = {}
-    for name, mask in (("ignore", trained.ignore), ("roi", trained.roi)):
-        names[name] = None if mask is None else f"{name}.png"
+    for name, mask in (("ignore", ignore), ("roi", roi)):
+        names[name] = None
         if mask is not None:
-            (folder / f"{name}.png").write_bytes(encode_mask(mask))
-    return trained.decision.model_copy(update=names)
+            data = encode_mask(mask)
+            names[name] = f"{name}-{hashlib.sha256(data).hexdigest()[:8]}.png" if several else f"{name}.png"
+            (folder / names[name]).write_bytes(data)
+    return decision.model_copy(update=names)
 
 
 def _run(network: Network, images: NDArray[np.uint8]) -> Maps:
@@ -213,19 +280,22 @@ def _bound(precision: Precision, found: float) -> float:
     return F32_BOUND if precision == "f32" else min(1.0, max(REDUCED_BOUND, round(2 * found, 4)))
 
 
-def _cost(trained: Trained, network: Network, maps: Maps, force: bool) -> Quantization:
-    """What INT8 costs on the calibration part; maps: of torch. Raises BundleError if that is too much."""
-    images, none = trained.calibration, Figure(f32=None, int8=None)
-    figures = dict.fromkeys(COST, none)
-    if images is not None:
-        before, after = (_figures(m, images, trained.settings) for m in (maps, _run(network, images.images)))
+def _cost(trained: Trained, network: Network, maps: Mapping[str, Maps], force: bool) -> Quantization:
+    """What INT8 costs on the calibration parts, in the mean of the products; maps: of torch, by product. Raises
+    BundleError if that is too much."""
+    calibration, settings = trained.calibration, trained.settings
+    figures = dict.fromkeys(COST, Figure(f32=None, int8=None))
+    if calibration:
+        before = mean([_figures(maps[name], images, settings) for name, images in calibration.items()])
+        quantised = {name: _run(network, images.images) for name, images in calibration.items()}
+        after = mean([_figures(quantised[name], images, settings) for name, images in calibration.items()])
         figures = {name: Figure(f32=getattr(before, name), int8=getattr(after, name)) for name in COST}
     refusal = _refusal(figures)
     if refusal and not force:
         raise BundleError(f"{refusal}; export bf16 with --format openvino, or pass --force")
     return Quantization(
         calibrated_on=len(trained.typical),
-        judged_on=0 if images is None else len(images),
+        judged_on=sum(map(len, calibration.values())),
         image_auroc=figures["image_auroc"],
         pixel_ap=figures["pixel_ap"],
         forced=refusal is not None,
@@ -244,9 +314,9 @@ def _refusal(figures: dict[str, Figure]) -> str | None:
     return f"INT8 costs {' and '.join(told)} on the run's calibration part" if told else None
 
 
-def _figures(maps: Maps, images: Images, settings: Settings) -> Evaluation:
+def _figures(maps: Maps, images: Images, settings: Settings) -> Figures:
     """As judge() computes them: where nothing counts the map is 0."""
     if images.valid is not None:
         maps = maps * images.valid
     scores = image_score(torch.from_numpy(maps), settings.model.score_top).numpy()
-    return evaluate(scores, maps, images.masks_or_none, images.kinds, set(), images.ignored)
+    return evaluate(scores, maps, images.masks_or_none(), images.kinds, set(), images.ignored())

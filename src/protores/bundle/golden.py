@@ -29,13 +29,21 @@ def choose(kinds: Sequence[str], scores: NDArray[np.float32]) -> list[int]:
 
 
 def write(
-    folder: Path, images: NDArray[np.uint8], maps: Maps, scores: Maps, kinds: Sequence[str]
+    folder: Path,
+    images: NDArray[np.uint8],
+    maps: Maps,
+    scores: Maps,
+    kinds: Sequence[str],
+    products: Sequence[str | None],
 ) -> tuple[Sample, ...]:
-    """Writes N images (N x H x W x 3 uint8 RGB) and maps (N x H x W) into the bundle's folder."""
+    """Writes N images (N x H x W x 3 uint8 RGB) and maps (N x H x W) into the bundle's folder. products: which of
+    several each one shows."""
     (folder / FOLDER).mkdir()
     samples = []
-    for i, (image, anomaly_map, score, kind) in enumerate(zip(images, maps, scores, kinds, strict=True)):
-        sample = Sample(image=f"{FOLDER}/{i}.png", map=f"{FOLDER}/{i}.npy", score=float(score), kind=kind)
+    told = zip(images, maps, scores, kinds, products, strict=True)
+    for i, (image, anomaly_map, score, kind, product) in enumerate(told):
+        names = f"{FOLDER}/{i}.png", f"{FOLDER}/{i}.npy"
+        sample = Sample(image=names[0], map=names[1], score=float(score), kind=kind, product=product)
         png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         (folder / sample.image).write_bytes(png.tobytes())
         np.save(folder / sample.map, anomaly_map.astype(np.float32), allow_pickle=False)

@@ -8,7 +8,9 @@ import typer
 from protores.cli.words import (
     Add,
     Data,
+    Devices,
     From,
+    Nodes,
     Preset,
     RunFolder,
     Seed,
@@ -19,6 +21,7 @@ from protores.cli.words import (
     Textures,
     Weights,
     app,
+    is_first,
     on_console,
     overrides_of,
     show,
@@ -85,7 +88,7 @@ def preview(
 
 @app.command()
 def train(
-    data: Data,
+    data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="A product's folder; with --multi several.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder to write the run to.")],
     preset: Preset = None,
     weights: Weights = None,
@@ -96,7 +99,12 @@ def train(
     from_: From = None,
     seed: Seed = None,
     minutes: Annotated[float | None, typer.Option(help="Plan the schedule to end in this time.")] = None,
+    multi: Annotated[
+        bool, typer.Option("--multi", help="One network for several products: DATA are they, or hold them.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    devices: Devices = None,
+    nodes: Nodes = None,
     skip_bad: SkipBad = False,
     set_: Set = None,
 ) -> None:
@@ -113,11 +121,26 @@ def train(
         from_=from_,
         seed=seed,
         minutes=minutes,
+        devices=devices,
+        nodes=nodes,
     )
     with on_console() as progress:
-        figures = workflow.train(data, out, preset, overrides, resume, skip_bad, progress)
-    show(figures)
-    print(f"results   {out / 'results.png'}\nfigures   {out / 'metrics.json'}")
+        figures = workflow.train(_products(data, multi), out, preset, overrides, resume, skip_bad, progress)
+    if is_first():
+        show(figures)
+        print(f"results   {out / 'results.png'}\nfigures   {out / 'metrics.json'}")
+
+
+def _products(data: list[Path], multi: bool) -> Path | tuple[Path, ...]:
+    """The folder of one product, or those of several."""
+    from protores.errors import SettingsError
+    from protores.products import product_folders
+
+    if multi:
+        return product_folders(data)
+    if len(data) > 1:
+        raise SettingsError(f"{len(data)} folders are several products; name one, or pass --multi to train one network")
+    return data[0]
 
 
 @app.command()
@@ -126,13 +149,16 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Another folder to judge on; default: the run's own test images.")
     ] = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
 ) -> None:
     """Judge a run on its test images, or on another folder."""
     from protores import workflow
 
     with on_console() as progress:
-        figures = workflow.evaluate(run, data, progress)
-    show(figures)
+        figures = workflow.evaluate(run, data, progress, devices or 1, nodes or 1)
+    if is_first():
+        show(figures)
 
 
 @app.command()
@@ -142,9 +168,9 @@ def reproduce(run: RunFolder) -> None:
 
     with on_console("nothing was changed") as progress:
         reproduction = reproduce_run(run, progress)
-    print("\n".join(reproduction.lines()))
-    if not reproduction.is_exact:
-        raise typer.Exit(1)
+    if is_first():
+        print("\n".join(reproduction.lines()))
+        raise typer.Exit(0 if reproduction.is_exact else 1)
 
 
 @app.command("import-masks")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from protores.cli.words import RunFolder, Runtime, Source, Threads, Tile, app, on_console, show
+from protores.cli.words import OneProduct, RunFolder, Runtime, Source, Threads, Tile, app, on_console, show
 
 
 @app.command()
@@ -96,6 +96,7 @@ def calibrate(
     mm_per_px: Annotated[float | None, typer.Option(help="Side of a pixel of the original image.")] = None,
     ignore: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Where it is not 0 nothing counts.")] = None,
     roi: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Only where it is not 0 anything counts.")] = None,
+    product: OneProduct = None,
 ) -> None:
     """Set what is good, bad, or to be looked at again, with the error rates to expect; no training, no export."""
     from protores.decision.calibration import calibrate as calibrate_source
@@ -117,7 +118,7 @@ def calibrate(
         roi=roi,
     )
     with on_console() as progress:
-        calibration = calibrate_source(source, data, request, progress)
+        calibration = calibrate_source(source, data, request, progress, product=product)
     print("\n".join(calibration.lines()))
 
 
@@ -126,12 +127,13 @@ def report(
     source: Source,
     out: Annotated[Path, typer.Option(metavar="FILE", help="HTML file to write.")],
     data: Annotated[Path | None, typer.Option(help="Images to report on; default: the run's own test images.")] = None,
+    product: OneProduct = None,
 ) -> None:
     """Write one HTML page on what to expect: verdict, curves, thresholds to move, every image; it needs no network."""
     from protores.report.page import report as report_on
 
     with on_console() as progress:
-        figures = report_on(source, out, data, progress)
+        figures = report_on(source, out, data, progress, product)
     show(figures)
     print(f"report    {out}")
 

@@ -33,6 +33,9 @@ From = Annotated[
     Path | None,
     typer.Option("--from", metavar="RUN", help="Go on from this run's network, by its settings, on a short schedule."),
 ]
+OneProduct = Annotated[
+    str | None, typer.Option("--product", metavar="NAME", help="Whose, where the model knows several products.")
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything that is drawn. (default: 0)")]
 Runtime = Annotated[str | None, typer.Option(help="openvino or onnxruntime. (default: the fastest there is)")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Of the network. (default: all cores)")]
@@ -42,6 +45,8 @@ Tile = Annotated[
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. training.steps=500.")
 ]
+Devices = Annotated[int | None, typer.Option(min=1, help="GPUs on each node, or without one processes. (default: 1)")]
+Nodes = Annotated[int | None, typer.Option(min=1, help="Machines, each started by torchrun or SLURM. (default: 1)")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")]
 OPTIONS = {
     "weights": "model.weights",
@@ -52,6 +57,8 @@ OPTIONS = {
     "from_": "training.warm_start",
     "seed": "seed",
     "minutes": "training.minutes",
+    "devices": "training.devices",
+    "nodes": "training.nodes",
 }
 """Which setting each option stands for."""
 
@@ -88,6 +95,13 @@ def on_console(stopped: str = "the same command with --resume goes on if trainin
     except KeyboardInterrupt:
         print(f"protores: stopped; {stopped}", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def is_first() -> bool:
+    """Of several processes that do the same, the first alone prints what came of it."""
+    from protores.training.group import is_first
+
+    return is_first()
 
 
 def show(figures: Any) -> None:

@@ -63,6 +63,11 @@ def survey(root: Path, needs_good: bool = True) -> Survey:
     return found
 
 
+def is_product(folder: Path) -> bool:
+    """Whether a layout reads this folder."""
+    return folder.is_dir() and _reader_of(folder) is not None
+
+
 _GOOD_FOLDERS = {
     "MVTec AD": "train/good",
     "BTAD": "train/ok",

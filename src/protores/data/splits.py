@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,12 @@ class Split:
         """The number of images by role."""
         counts = Counter(entry.role for entry in self.entries)
         return {role: counts[role] for role in ROLES}
+
+    def of(self, product: str) -> "Split":
+        """One product's images of a split of several (protores.products), by the paths that they have there."""
+        head = f"{product}/"
+        own = [replace(entry, path=entry.path[len(head) :]) for entry in self.entries if entry.path.startswith(head)]
+        return Split(tuple(own), tuple(note for note in self.notes if note.startswith(f"{product}: ")))
 
     def to_json(self) -> str:
         """JSON text with the hash, the notes, the number of images by role, and every image."""

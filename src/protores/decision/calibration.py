@@ -96,15 +96,16 @@ def calibrate(
     request: Request | None = None,
     progress: Progress | None = None,
     save: bool = True,
+    product: str | None = None,
 ) -> Calibration:
     """Sets the thresholds, and what else is asked for, of a run or a bundle: in decision.json or contract.json.
 
     data: images in any layout that training reads. Those that trained or tested the model are left out. None: a run's
-    own calibration part; for a bundle the decision is only changed as asked. save: write it down.
-    Raises ProtoresError where there is nothing to calibrate by, and as reading images does.
+    own calibration part; for a bundle the decision is only changed as asked. save: write it down. product: whose, where
+    there are several. Raises ProtoresError where there is nothing to calibrate by, and as reading images does.
     """
     request, progress = request or Request(), progress or Progress()
-    subject = changed(Subject.open(path), request)
+    subject = changed(Subject.open(path, product), request)
     found, source, notes = _images(subject, data, request, progress)
     point = _point(found, request) if found else None
     decision = subject.decision

@@ -5,6 +5,7 @@
   const images = data.images;
   const good = images.filter((one) => one.group === "good");
   const defects = images.filter((one) => one.group !== "good");
+  const ofProduct = data.product ? ` --product ${data.product}` : "";
   const NAMES = { good: "good", "look-again": "look again", bad: "bad" };
   const at = { ...data.thresholds };
   const hidden = { kinds: new Set(), outcomes: new Set() };
@@ -91,7 +92,7 @@
 
   function drawNext() {
     const advice = [];
-    if (!data.calibrated) advice.push(["Let thresholds be set from images that trained and tested nothing: ", `protores calibrate ${data.source} --data FOLDER`]);
+    if (!data.calibrated) advice.push(["Let thresholds be set from images that trained and tested nothing: ", `protores calibrate ${data.source}${ofProduct} --data FOLDER`]);
     const missed = {};
     for (const one of defects) {
       const of = (missed[one.kind] ??= { all: 0, missed: 0, group: one.group });
@@ -117,7 +118,7 @@
     const looks = count(images, "look-again");
     if (looks > 0.2 * images.length) advice.push([`${looks} of ${images.length} images are to be looked at again: more training, or larger budgets, would make them fewer.`]);
     if (!advice.length) advice.push(["Nothing here asks for more images. Try it on the line, and keep what it gets wrong."]);
-    if (moved()) advice.push(["To keep these thresholds: ", `protores calibrate ${data.source} --good-below ${short(at.good_below)} --bad-above ${short(at.bad_above)}`]);
+    if (moved()) advice.push(["To keep these thresholds: ", `protores calibrate ${data.source}${ofProduct} --good-below ${short(at.good_below)} --bad-above ${short(at.bad_above)}`]);
     $("next").replaceChildren(...advice.slice(0, 5).map(([text, command]) => {
       const item = element("li", text);
       if (command) item.append(element("code", command));

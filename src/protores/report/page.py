@@ -43,18 +43,21 @@ FIGURES = {
 }
 
 
-def report(path: Path, out: Path, data: Path | None = None, progress: Progress | None = None) -> Evaluation:
+def report(
+    path: Path, out: Path, data: Path | None = None, progress: Progress | None = None, product: str | None = None
+) -> Evaluation:
     """Writes the page about the run or bundle in `path` to `out`, and returns its figures.
 
     data: a folder of images, its test part where it has one; images that trained the model or picked its thresholds
     are left out. None: a run's own test images; a bundle has none. Without thresholds a run's are those that calibrate
-    would set from its own calibration part, and a bundle's are picked on the very images, which the page says.
+    would set from its own calibration part, and a bundle's are picked on the very images, which the page says. product:
+    whose page, of several.
     Raises ProtoresError where there is nothing to report on.
     """
     progress = progress or Progress()
-    subject = Subject.open(path)
+    subject = Subject.open(path, product)
     images, notes = _images(subject, data, progress)
-    thresholds, caveat = _thresholds(subject, images, path, progress)
+    thresholds, caveat = _thresholds(subject, images, progress)
     figures = _figures(images, subject.seen_kinds)
     root = data or subject.root
     assert root is not None
@@ -125,16 +128,14 @@ def _images(subject: Subject, data: Path | None, progress: Progress) -> tuple[li
     return found, [note] * (left > 0)
 
 
-def _thresholds(
-    subject: Subject, images: Sequence[Inspected], path: Path, progress: Progress
-) -> tuple[Thresholds, str]:
+def _thresholds(subject: Subject, images: Sequence[Inspected], progress: Progress) -> tuple[Thresholds, str]:
     """The decision's, or what stands in for them and why."""
     decision = subject.decision
     known = Thresholds.of(decision.good_below, decision.bad_above)
     if known is not None:
         return known, ""
     if subject.is_run and len(own_samples(subject, "calibration")):
-        point = calibrate(path, progress=progress, save=False).point
+        point = calibrate(subject.path, progress=progress, save=False, product=subject.among_several).point
         assert point is not None
         return point.thresholds, "No thresholds are set yet: these are what `protores calibrate` would set by itself."
     best = rank([one.score for one in images], [one.kind != GOOD for one in images]).best_f1()
@@ -177,6 +178,7 @@ def _data(
     asked = dict(zip(("false_alarms", "misses"), goals(subject.decision), strict=True))
     return {
         "source": subject.path.name,
+        "product": subject.among_several,
         "thresholds": {"good_below": thresholds.good_below, "bad_above": thresholds.bad_above},
         "calibrated": not caveat,
         "caveat": caveat,

@@ -3,17 +3,15 @@
 
 import numpy as np
 
-from protores.data.sample import GOOD
 from protores.judgement import Judgement
 from protores.product import Product
-from protores.report.sheet import save
+from protores.report.sheet import save, stacked
 from protores.report.sheets import Entry, Image, preview_sheet, result_sheet
 from protores.synthesis.synthesizer import Synthesizer
 
-__all__ = ["preview", "results", "save"]
+__all__ = ["preview", "results", "save", "stacked"]
 
 COLUMNS = 6
-SHOWN_PER_KIND = 4
 PREVIEW = 3
 
 
@@ -37,32 +35,26 @@ def preview(product: Product, synthesizer: Synthesizer, seed: int) -> Image:
         good=[good.images[i] for i in picked],
         foregrounds=[synthesizer.foregrounds[i] for i in picked],
         simulated=simulated,
-        seen=list(zip(seen.images, seen.masks, strict=True))[: 2 * COLUMNS],
+        seen=list(zip(seen.images[: 2 * COLUMNS], seen.masks[: 2 * COLUMNS], strict=True)),
         extended=extended,
         title=f"{product.dataset.root.name}: {len(good)} good images, taken for: {what}",
     )
 
 
-def results(judgement: Judgement, threshold: float | None) -> Image:
+def results(judgement: Judgement, threshold: float | None, product: str) -> Image:
     """Of every kind the defects with the lowest scores, and the good images with the highest, worst first."""
     images, scores = judgement.images, judgement.scores
-    chosen: list[int] = []
-    for kind in sorted(set(images.kinds), key=lambda kind: (kind != GOOD, kind)):
-        own = [i for i, k in enumerate(images.kinds) if k == kind]
-        ranked = sorted(own, key=lambda i: scores[i], reverse=kind == GOOD)
-        half = SHOWN_PER_KIND // 2
-        chosen += ranked if len(ranked) <= SHOWN_PER_KIND else ranked[:half] + ranked[-half:]
     entries = [
         Entry(
             images.images[i],
             images.masks[i] if images.has_mask[i] else None,
-            judgement.maps[i],
+            anomaly_map,
             float(scores[i]),
             images.paths[i].name,
             images.kinds[i],
         )
-        for i in chosen
+        for i, anomaly_map in judgement.maps.items()
     ]
     return result_sheet(
-        entries, threshold, title="Of each kind the two hardest and the two easiest test images"
+        entries, threshold, title=f"{product}: of each kind the two hardest and the two easiest test images"
     )

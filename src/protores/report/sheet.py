@@ -63,6 +63,12 @@ def fit(image: Image, width: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
 
 
+def stacked(sheets: Sequence[Image]) -> Image:
+    """Pages below each other, as wide as the widest."""
+    width = max(sheet.shape[1] for sheet in sheets)
+    return np.concatenate([np.hstack([sheet, _blank(len(sheet), width - sheet.shape[1])]) for sheet in sheets])
+
+
 def save(path: Path, image: Image) -> None:
     """Write a PNG, beside its place first and then moved there: never half a picture. Raises OSError."""
     pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

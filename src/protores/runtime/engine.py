@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ class Engine(Protocol):
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """images: B x 3 x H x W in [0, 1], RGB, of the contract's size. Returns B x H x W in [0, 1]."""
+        ...
+
+    def recognise(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """For a network of several products: the maps and, B x P, how far each image lies from each product."""
         ...
 
 
@@ -73,10 +77,16 @@ class ONNXRuntimeEngine:
             self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors have no common base but this
             raise RuntimeError(str(error)) from error
-        self.input, self.output = contract.model.input, contract.model.output
+        self.input, self.output, self.distances = contract.model.input, contract.model.output, contract.model.distances
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See Engine."""
         return np.asarray(self.session.run([self.output], {self.input: np.ascontiguousarray(images)})[0])
+
+    def recognise(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See Engine."""
+        maps, distances = self.session.run([self.output, self.distances], {self.input: np.ascontiguousarray(images)})
+        return np.asarray(maps), np.asarray(distances)
 
 
 class OpenVINOEngine:
@@ -92,15 +102,24 @@ class OpenVINOEngine:
             "INFERENCE_NUM_THREADS": threads,
         }
         self.model, self.input, self.output = model, contract.model.input, contract.model.output
+        self.distances = contract.model.distances
         self.single = [1, 3, *contract.image.size]
         self.requests = {True: self._request(True)}
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See Engine."""
+        return self._infer(images)[self.output].copy()
+
+    def recognise(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See Engine."""
+        found = self._infer(images)
+        return found[self.output].copy(), found[self.distances].copy()
+
+    def _infer(self, images: NDArray[np.float32]) -> Any:
         alone = len(images) == 1
         if alone not in self.requests:
             self.requests[alone] = self._request(alone)
-        found = self.requests[alone].infer({self.input: np.ascontiguousarray(images)}, share_inputs=True)
-        return found[self.output].copy()
+        return self.requests[alone].infer({self.input: np.ascontiguousarray(images)}, share_inputs=True)
 
     def _request(self, alone: bool) -> "openvino.InferRequest":
         """For one image at a time, where fixed shapes are faster (docs/performance.md), or for any number of them."""

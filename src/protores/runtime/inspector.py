@@ -8,6 +8,7 @@ from protores.bundle.contract import NAME, Contract
 from protores.errors import BundleError
 from protores.runtime.engine import Engine, open_engine
 from protores.runtime.procedure import BATCH, Procedure, Source
+from protores.runtime.products import ProductsProcedure, procedure_of
 from protores.runtime.result import Result
 from protores.runtime.view import Tiling
 
@@ -38,10 +39,10 @@ class Inspector:
         self.contract: Contract | None = Contract.read(self._folder)
         self.engine = open_engine(self._folder, self.contract, runtime, threads)
         self._model = _model(self.contract)
-        self._procedure = Procedure.of_bundle(self._folder, self.contract, tiling)
+        self._procedure = procedure_of(self._folder, self.contract, tiling)
 
     @classmethod
-    def of(cls, engine: Engine, procedure: Procedure, model: str) -> Self:
+    def of(cls, engine: Engine, procedure: Procedure | ProductsProcedure, model: str) -> Self:
         """An inspector over any engine. model: a hash of what it runs."""
         inspector = cls.__new__(cls)
         inspector._folder = inspector.contract = None
@@ -64,13 +65,13 @@ class Inspector:
         return results
 
     @property
-    def procedure(self) -> Procedure:
+    def procedure(self) -> Procedure | ProductsProcedure:
         """How images are inspected, as contract.json says now."""
         if self._folder is not None and (stamp := _stamp(self._folder)) != self._stamp:
             contract = Contract.read(self._folder)
             if _model(contract) != self._model:
                 raise BundleError(f"{self._folder} holds another model than when it was opened; open it again")
-            self._procedure = Procedure.of_bundle(self._folder, contract, self._procedure.tiling)
+            self._procedure = procedure_of(self._folder, contract, self._procedure.tiling)
             self.contract, self._stamp = contract, stamp
         return self._procedure
 
@@ -83,10 +84,10 @@ class Inspector:
 def digest_of(bundle: Path) -> str:
     """Inspector(bundle).digest, without the network in memory. Raises BundleError."""
     contract = Contract.read(bundle)
-    return _digest(_model(contract), Procedure.of_bundle(bundle, contract))
+    return _digest(_model(contract), procedure_of(bundle, contract))
 
 
-def _digest(model: str, procedure: Procedure) -> str:
+def _digest(model: str, procedure: Procedure | ProductsProcedure) -> str:
     return hashlib.sha256(f"{model} {procedure.digest()}".encode()).hexdigest()
 
 

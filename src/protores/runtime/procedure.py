@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -67,11 +67,11 @@ class Procedure:
         self.valid = lru_cache(4)(lambda size: self.view.valid(size, ignore, roi))
 
     @classmethod
-    def of_bundle(cls, folder: Path, contract: Contract, tiling: Tiling | None = None) -> Self:
-        """As a bundle has it. Raises UnreadableImage for its masks."""
-        names = contract.decision.ignore, contract.decision.roi
+    def of_bundle(cls, folder: Path, contract: Contract, decision: Decision, tiling: Tiling | None = None) -> Self:
+        """As a bundle has it, under one of its decisions. Raises UnreadableImage for its masks."""
+        names = decision.ignore, decision.roi
         ignore, roi = (None if name is None else read_mask(folder / name) for name in names)
-        return cls(contract.image, contract.score, contract.decision, ignore, roi, tiling)
+        return cls(contract.image, contract.score, decision, ignore, roi, tiling)
 
     def digest(self) -> str:
         """SHA-256 of all that is set here: two procedures with the same one make the same of an image and its map."""
@@ -94,12 +94,8 @@ class Procedure:
 
     def run(self, engine: Engine, images: Sequence[Views]) -> list[NDArray[np.float32]]:
         """The engine's map of each image; of tiles the joined one."""
-        views = np.concatenate([image.views for image in images])
-        maps = np.concatenate(
-            [engine(network_input(views[start : start + BATCH])) for start in range(0, len(views), BATCH)]
-        )
-        ends = np.cumsum([len(image.views) for image in images])[:-1]
-        return [self.view.join(own, image.size) for image, own in zip(images, np.split(maps, ends), strict=True)]
+        maps = np.concatenate([engine(batch) for batch in batches(images)])
+        return [self.view.join(own, image.size) for image, own in zip(images, by_image(maps, images), strict=True)]
 
     def finish(self, size: Size, network_map: NDArray[np.float32]) -> Result:
         """Score, regions and verdict of an image of this height and width. Regions that are too small do not count."""
@@ -117,3 +113,14 @@ class Procedure:
         if threshold is not None and network_map.max() >= threshold:  # else enlarging it finds nothing either
             found = replace(found, regions=find_regions(found.map, threshold, least, mm))
         return replace(found, verdict=decide(found.score, self.thresholds, found.regions))
+
+
+def batches(images: Sequence[Views]) -> Iterator[NDArray[np.float32]]:
+    """All views of the images in a row, as the network takes them."""
+    views = np.concatenate([image.views for image in images])
+    return (network_input(views[start : start + BATCH]) for start in range(0, len(views), BATCH))
+
+
+def by_image(found: NDArray[np.float32], images: Sequence[Views]) -> list[NDArray[np.float32]]:
+    """What was found in each view in a row, image by image."""
+    return np.split(found, np.cumsum([len(image.views) for image in images])[:-1])

@@ -19,7 +19,7 @@ class Result:
     size: the image's height and width. score: in [0, 1]. network_map: float32 in [0, 1] at the network's size (where
     the image was cut into tiles: at the scale they were cut at), 0 where nothing counts. box: where the image lies on
     it: top, left, height, width. regions: highest peak first; none without a map threshold. verdict: None without
-    score thresholds.
+    score thresholds. product: what a network of several products takes the image for; None: it knows one alone.
     """
 
     size: tuple[int, int]
@@ -28,6 +28,7 @@ class Result:
     box: tuple[int, int, int, int]
     regions: tuple[Region, ...] = ()
     verdict: Verdict | None = None
+    product: str | None = None
 
     @cached_property
     def map(self) -> NDArray[np.float32]:
@@ -38,7 +39,8 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Stable JSON: keys are only ever added."""
-        return {
+        product = {} if self.product is None else {"product": self.product}
+        return product | {
             "score": self.score,
             "verdict": None if self.verdict is None else self.verdict.outcome,
             "size": list(self.size),

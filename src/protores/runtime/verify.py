@@ -11,20 +11,22 @@ from numpy.typing import NDArray
 from protores.bundle import golden
 from protores.bundle.contract import Contract
 from protores.data.image import network_input
-from protores.runtime.engine import open_engine
+from protores.runtime.engine import Engine, open_engine
 from protores.runtime.score import image_score
 
 
 @dataclass(frozen=True)
 class Checked:
     """One golden sample: its image's name and kind, the score by the contract and the one found, and the largest
-    absolute difference of the two maps, NaN where the map found is not a number."""
+    absolute difference of the two maps, NaN where the map found is not a number. taken_for: another product than it
+    shows."""
 
     image: str
     kind: str
     score: float
     found: float
     deviation: float
+    taken_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,9 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Every map is within the bound, and the scores are in the same order."""
-        return self.deviation <= self.bound and self.in_order
+        """Every map is within the bound, the scores are in the same order, and every product is recognised."""
+        recognised = all(sample.taken_for is None for sample in self.samples)
+        return self.deviation <= self.bound and self.in_order and recognised
 
     def lines(self) -> Iterator[str]:
         """For a person: a line per sample, and the outcome."""
@@ -63,6 +66,8 @@ class Verification:
                 f"{word:<4}  {sample.image}  {sample.kind}: map deviates by {sample.deviation:.1e}, "
                 f"score {sample.found:.4f} ({sample.score:.4f})"
             )
+            if sample.taken_for is not None:
+                yield f"FAIL  {sample.image}  is taken for {sample.taken_for}"
         if not self.in_order:
             yield "FAIL  the scores are not in the same order"
         yield (
@@ -81,16 +86,28 @@ def verify(bundle: Path, runtime: str | None = None, threads: int | None = None)
     engine = open_engine(bundle, contract, runtime, threads)
     given = network_input(images)
     alone = np.concatenate([engine(given[i : i + 1]) for i in range(len(given))])
+    taken = _recognised(contract, engine, given)
     worst = np.maximum(golden.deviations(alone, maps), golden.deviations(engine(given), maps))
     return Verification(
         runtime=engine.name,
         precision=contract.model.precision,
         bound=contract.golden.bound,
-        samples=tuple(_checked(contract, i, alone[i], float(worst[i])) for i in range(len(maps))),
+        samples=tuple(_checked(contract, i, alone[i], float(worst[i]), taken[i]) for i in range(len(maps))),
     )
 
 
-def _checked(contract: Contract, i: int, anomaly_map: NDArray[np.float32], deviation: float) -> Checked:
+def _recognised(contract: Contract, engine: Engine, given: NDArray[np.float32]) -> list[str | None]:
+    """What each sample is taken for; None of a network that knows one product."""
+    if contract.products is None:
+        return [None] * len(given)
+    distances = np.concatenate([engine.recognise(given[i : i + 1])[1] for i in range(len(given))])
+    return [contract.products[place].name for place in distances.argmin(1)]
+
+
+def _checked(
+    contract: Contract, i: int, anomaly_map: NDArray[np.float32], deviation: float, product: str | None
+) -> Checked:
     sample = contract.golden.samples[i]
     found = image_score(anomaly_map, contract.score.top)
-    return Checked(sample.image, sample.kind, sample.score, found, deviation)
+    taken_for = None if product == sample.product else product
+    return Checked(sample.image, sample.kind, sample.score, found, deviation, taken_for)

@@ -10,9 +10,10 @@ import numpy as np
 
 import protores
 from protores.bundle.contract import Contract
-from protores.errors import ProtoresError
+from protores.errors import BundleError, ProtoresError
 from protores.runtime.inspector import Inspector
 from protores.runtime.procedure import BATCH, Procedure
+from protores.runtime.products import ProductsProcedure
 from protores.station.records import ModelInfo, ThresholdsInfo
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class LiveModel:
     def __init__(self, bundle: Path, runtime: str | None = None, threads: int | None = None):
         """Raises BundleError as Inspector does."""
         self._inspector = Inspector(bundle, runtime, threads)
+        if isinstance(self._inspector.procedure, ProductsProcedure):
+            raise BundleError(f"{bundle} knows several products, a station one; use `protores predict`, or train apart")
         self.engine = self._inspector.engine
         self.warning: str | None = None
         """Why contract.json as it is now is not used."""
