@@ -26,9 +26,11 @@ def main() -> None:
         with writing(Path()):
             app()
     except ProtoresError as error:
-        interrupted = type(error).__name__ == "Interrupted"
+        name = type(error).__name__
+        if name == "Elsewhere":  # the first of several processes tells, and its exit code counts
+            sys.exit(0)
         print(f"protores: {error}", file=sys.stderr)
-        sys.exit(130 if interrupted else 2)
+        sys.exit(130 if name == "Interrupted" else 2)
     except ModuleNotFoundError as error:
         extra = next((extra for extra, names in EXTRAS.items() if error.name in names), "train")
         print(f"protores: {error.name} is not installed; pip install 'protores[{extra}]'", file=sys.stderr)

@@ -12,11 +12,11 @@ class GroupBatchNorm(nn.BatchNorm2d):
 
     group: Group
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: B x C x H x W. Returns the same shape and type."""
+    def forward(self, input: Tensor) -> Tensor:
+        """input: B x C x H x W. Returns the same shape and type."""
         if not self.training:
-            return super().forward(x)
-        own = x.float()
+            return super().forward(input)
+        own = input.float()
         dims, shape, size = (0, 2, 3), (1, -1, 1, 1), self.group.size
         variance, mean = torch.var_mean(own, dims, correction=0)
         mean_of_all = self.group.sum(mean) / size
@@ -24,7 +24,7 @@ class GroupBatchNorm(nn.BatchNorm2d):
         self._remember(mean_of_all.detach(), variance.detach(), own.numel() // own.shape[1] * size)
         scale = self.weight * (variance + self.eps).rsqrt()
         centred = own - mean_of_all.view(shape)
-        return (centred * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+        return (centred * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
         self.num_batches_tracked.add_(1)
