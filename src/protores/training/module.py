@@ -48,8 +48,9 @@ class PRNTraining(pl.LightningModule):
         self._stem, self._body, self._head = map(torch.compile, parts) if settings.compile else parts
 
     def progress(self) -> float:
-        """Share of the training that lies behind, by the clock of the first process."""
-        return self.group.agreed(self.schedule.progress(self.step))
+        """Share of the training that lies behind; by the clock of the first process where the clock has a say."""
+        done = self.schedule.progress(self.step)
+        return done if self.schedule.seconds is None else self.group.agreed(done)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
