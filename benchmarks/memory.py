@@ -185,7 +185,7 @@ def main() -> None:
             limit_mb = None if limit is None else round(limit / 1e6)
             runs.append({"good": good, "limit_mb": limit_mb, **found})
             print(runs[-1], flush=True)
-    write(f"memory_{arguments.layout}", {"runs": runs}, size=arguments.size, steps=arguments.steps, seed=0)
+            write(f"memory_{arguments.layout}", {"runs": runs}, size=arguments.size, steps=arguments.steps, seed=0)
 
 
 if __name__ == "__main__":
