@@ -47,9 +47,8 @@ def test_rows_are_what_predict_says(make_task, judging, archive, rows_of, tmp_pa
     assert [archive / row["path"] for row in rows] == [prediction.path for prediction in predictions]
     for row, prediction in zip(rows, predictions, strict=True):
         expected = prediction.to_dict()
-        assert (row["sha256"], row["model"], row["verdict"]) == (
-            expected["sha256"], expected["model"], expected.get("verdict"),
-        )  # fmt: skip
+        for name in ("sha256", "product", "verdict", "model"):
+            assert row[name] == expected.get(name)
         assert row["score"] == pytest.approx(expected.get("score"), abs=1e-6)
         assert (row["regions"] is None) == (row["error"] is not None) == (prediction.error is not None)
         for region, other in zip(row["regions"] or [], expected.get("regions", []), strict=True):

@@ -57,6 +57,7 @@ class ShardScorer:
         return {
             "path": _text(file.item),
             "sha256": file.sha256,
+            "product": None if found is None else found.product,
             "verdict": None if found is None or found.verdict is None else found.verdict.outcome,
             "score": None if found is None else found.score,
             "regions": None if found is None else [region.to_dict() for region in found.regions],

@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
         pa.field("sha256", pa.string()),
+        pa.field("product", pa.string()),
         pa.field("verdict", pa.string()),
         pa.field("score", pa.float64()),
         pa.field("regions", pa.list_(REGION)),
@@ -39,7 +40,8 @@ SCHEMA = pa.schema(
         pa.field("error", pa.string()),
     ]
 )
-"""path: below the source. regions: as in predictions.jsonl (decision/regions.py), null where there is an error."""
+"""path: below the source. product: of a bundle that knows several. regions: as in predictions.jsonl
+(decision/regions.py), null where there is an error."""
 PREFIX = "shard-"
 _PART = ".part-"
 Row = dict[str, Any]
