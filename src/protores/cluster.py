@@ -3,11 +3,12 @@
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from protores.errors import ClusterError
 
@@ -44,7 +45,9 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[i
     try:
         if main:
             signal.signal(signal.SIGTERM, _interrupt)
-        yield _cpus()
+        heard: Any = _Heard(sys.stdout)
+        with redirect_stdout(heard):
+            yield _cpus()
     finally:
         ray.shutdown()
         if main:
@@ -62,6 +65,21 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+class _Heard:
+    """A stream without what Ray's own thread prints: the state of a lost machine, in dozens of lines."""
+
+    def __init__(self, stream: TextIO):
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        if threading.current_thread().name == "ray_listen_error_messages":
+            return len(text)
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def _cpus() -> int:
