@@ -44,6 +44,8 @@ MEMORY = 4 << 30
 """Bytes that a process may map."""
 BATCH = 1000
 """Examples after which hypothesis begins anew: what it remembers of them is memory too."""
+EARLY = 1000
+"""Inputs, a tenth of all at most, after which memory should not grow any more."""
 FEW = 40
 """The same of one kind of request."""
 
@@ -65,9 +67,10 @@ class Last:
 
     @staticmethod
     def recover(path: Path) -> None:
-        """Makes the file that input alone."""
-        data = path.read_bytes()
-        path.write_bytes(data[8 : 8 + int.from_bytes(data[:8])])
+        """Makes the file that input alone, where the process came so far."""
+        if path.exists():
+            data = path.read_bytes()
+            path.write_bytes(data[8 : 8 + int.from_bytes(data[:8])])
 
 
 class Tally:
@@ -89,7 +92,7 @@ class Tally:
 
     def one(self, data: bytes, call: Callable[[], Any]) -> None:
         """A finding's input is kept, and the next is tried."""
-        if self.tried == self.wanted // 10:
+        if self.tried == min(self.wanted // 10, EARLY):
             self.early, self.early_peak = resident(), peak()
         self.tried += 1
         self.last.keep(data)
@@ -118,7 +121,7 @@ class Tally:
             "kinds of findings": sorted(set(self.findings)),
             "seconds": round(time.monotonic() - self.began, 1),
             "slowest, ms": round(1000 * self.slowest, 1),
-            "resident, MiB": {"after a tenth": self.early, "at the end": resident()},
+            "resident, MiB": {"early": self.early, "at the end": resident()},
             "growth of the peak, MiB": growth,
         }
 

@@ -22,7 +22,7 @@ NOT_RUN = {"date": None, "outcome": "not run yet", "seconds": None}
 
 def pytest(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "long", *words], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "pytest", "-m", "long", *words], cwd=ROOT, capture_output=True, text=True
     )
 
 
@@ -53,6 +53,7 @@ def main() -> None:
         figures[test] = outcome(test)
         print(test, figures[test]["outcome"], flush=True)
         write("long_tests", figures)
+    write("long_tests", figures)
     sys.exit(any(figures[test]["outcome"] == "failed" for test in figures))
 
 

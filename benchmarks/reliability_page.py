@@ -34,7 +34,7 @@ def fuzz(record: dict[str, Any]) -> str:
                 continue
             memory = " to ".join(str(mib) for mib in (figures.get("resident, MiB") or {}).values())
             rows.append((target, engine, *(figures.get(key) for key in FUZZ[2:-1]), memory))
-    note = "memory: after a tenth of the inputs (atheris: at the start) and at the end"
+    note = "memory: early, after a tenth of the inputs at most (atheris: at the start), and at the end"
     return f"{table(FUZZ, rows, words=2)}\n\n{_by(record)}; {note}."
 
 
