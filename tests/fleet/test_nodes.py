@@ -71,6 +71,7 @@ def test_a_node_is_lost_in_the_middle_and_all_rows_come_out(cluster, write_table
     assert len(models(out)) == 1, "the three are the same training, one of them in two parts"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_or_killed_the_same_command_goes_on(number, write_table, tiny_row, tiny_run, tmp_path):
     out = tmp_path / "out"

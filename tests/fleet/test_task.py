@@ -25,7 +25,9 @@ def folder(write_table, tiny_row, tmp_path) -> RowFolder:
     return asked
 
 
-def test_it_comes_to_what_train_comes_to_and_is_done_once(folder, tiny_run: Path):
+def test_it_comes_to_what_train_comes_to_and_is_done_once(folder, tiny_run: Path, monkeypatch):
+    for name, value in {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "ray", "SLURM_PROCID": "1"}.items():
+        monkeypatch.setenv(name, value)  # Ray's worker may be a task of SLURM, the row is none
     train_row(folder, ONE)
     model = folder.run / "model.safetensors"
     assert model.read_bytes() == (tiny_run / "model.safetensors").read_bytes()

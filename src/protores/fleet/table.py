@@ -106,6 +106,8 @@ def _rows(columns: Sequence[str], cells: Sequence[str], home: Path) -> list[Row]
         raise SettingsError(f"product {told['product']!r} cannot name a folder; write {name!r}")
     if "data.root" in told:
         raise SettingsError("data.root is what the column data says; leave that column out")
+    if told.keys() & {"training.devices", "training.nodes"}:
+        raise SettingsError("a row is one process; several devices for one training are for `protores train`")
     data = (home / told["data"]).resolve()
     survey(data)
     preset = told.get("preset")

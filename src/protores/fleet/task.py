@@ -22,6 +22,8 @@ def train_row(folder: RowFolder, share: Share) -> None:
     """Does what folder.asked() says, and goes on where a former attempt was cut off. Raises what training raises."""
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # as the command line does, before torch is loaded
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        del os.environ[name]  # SLURM may have started Ray; to Lightning a row would be one of its tasks
     row, began = folder.asked(), time.monotonic()
     try:
         with closing(_held(folder)):
