@@ -111,7 +111,7 @@ def test_what_trained_the_run_is_never_judged_on(go_on, old, tiny_product, tmp_p
     data = shutil.copytree(tiny_product, tmp_path / "data")
     trained = next(e for e in old.read_split().entries if e.role == "train")
     (data / trained.path).unlink()
-    with pytest.raises(SplitError, match=f"1 images trained .*: {trained.path}; put them back"):
+    with pytest.raises(SplitError, match="would not train now: .*; put them back"):
         go_on(data=data)
     assert not (tmp_path / "new").exists()
 
