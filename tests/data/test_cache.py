@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import time
 import tracemalloc
 from multiprocessing import get_context
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from protores.data import cache as module
 from protores.data import record as reading
-from protores.data.cache import DAY, Cache
+from protores.data.cache import DAY, Cache, Damaged
 from protores.data.layouts import recognise
 from protores.data.sample import Sample
 from protores.data.store import ImageStore
@@ -97,6 +100,30 @@ def test_a_damaged_entry_is_made_anew(mvtec, folder, damage):
     victim.write_bytes({"cut off": whole[:-1], "empty": b""}.get(damage, bytes(changed)))
     assert_same(build(mvtec, folder), plain)
     assert victim.read_bytes() == whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 255), st.integers(0, 10_000), st.booleans())
+def test_no_byte_changes_unnoticed(place, change, end, has_mask):
+    with tempfile.TemporaryDirectory() as home:
+        entry = Cache(Path(home), GENEROUS).entry("a", "b" if has_mask else None, (8, 8), False, 8)
+        thumb = np.ones((32, 32), np.float32)
+        arrays = [np.ones((8, 8, 3), np.uint8), np.ones((8, 8), np.uint8)][: 1 + has_mask]
+        content = entry.content({"a": 1}, thumb, *arrays)
+        entry.path.parent.mkdir()
+        entry.path.write_bytes(content)
+        assert entry.read()[0] == {"a": 1}
+        changed = bytearray(content)
+        changed[place % len(content)] ^= change
+        for damaged in (bytes(changed), content[: end % len(content)], content + b"0"):
+            entry.path.write_bytes(damaged)
+            with pytest.raises(Damaged):
+                entry.read()
+
+
+def test_entries_are_their_users_alone(mvtec, folder):
+    build(mvtec, folder)
+    assert {path.stat().st_mode & 0o777 for path in entries(folder)} == {0o600}
 
 
 def test_what_is_lost_while_it_is_used_is_read_again(mvtec, folder):
