@@ -18,6 +18,7 @@ from protores import cli
 from protores.archive import scoring
 from protores.archive import shard as shards
 from protores.archive.manifest import FOLDER, Manifest
+from protores.archive.scorer import Worker
 from protores.archive.scoring import LOCK, score
 from protores.archive.shard import PREFIX, Counts
 from protores.errors import ArchiveError, ClusterError, DataError
@@ -111,6 +112,28 @@ def test_a_worker_that_dies_is_replaced(run, archive, boards, rows_of, tmp_path)
     assert len(rows) == len({row["path"] for row in rows}) == 213
     run(tmp_path / "uninterrupted")
     assert rows == rows_of(tmp_path / "uninterrupted")
+
+
+def test_images_that_kill_every_worker_end_the_command(run, rows_of, monkeypatch, tmp_path):
+    class Deadly:
+        """A worker that dies of its second shard, as one without memory would."""
+
+        def __init__(self, task):
+            self.worker = Worker(task)
+
+        def __call__(self, batch):
+            if batch["shard"][0] == 1:
+                os._exit(1)
+            return self.worker(batch)
+
+    monkeypatch.setattr(scoring, "Worker", Deadly)
+    with pytest.raises(
+        ArchiveError, match="a worker died 4 times over the same images .*; the same command goes on"
+    ) as raised:
+        run(workers=1)
+    assert "\n" not in str(raised.value)
+    monkeypatch.undo()
+    assert run().counts.images == len(rows_of(tmp_path / "scored")) == 13
 
 
 @pytest.fixture
@@ -265,7 +288,7 @@ def test_what_is_neither_bundle_nor_source_is_one_line(call, judging, archive, t
     assert code == 2
     assert err.startswith("protores: ")
     assert told in err
-    assert not (tmp_path / "scored" / FOLDER).exists()
+    assert not (tmp_path / "scored").exists()
 
 
 WITHOUT = """

@@ -31,6 +31,14 @@ def test_images_are_listed_sorted_and_without_litter(tmp_path):
     assert Source(f"file://{tmp_path}/").url == Source(str(tmp_path)).url == str(tmp_path)
 
 
+def test_another_process_finds_it_from_another_folder(tmp_path, monkeypatch):
+    put(tmp_path, *NAMES)
+    monkeypatch.chdir(tmp_path / "a")
+    address = Source("../c").address
+    monkeypatch.chdir(tmp_path)
+    assert list(Source(address).paths()) == ["d/e.webp"]
+
+
 def test_a_zip_is_listed_and_read_like_its_folder(tmp_path):
     put(tmp_path / "images", *NAMES)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:

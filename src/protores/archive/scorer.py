@@ -19,7 +19,7 @@ from protores.runtime.stream import Inspected, Stream
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is told. bundle, out: as each machine sees them. url: of the source. threads: of the network."""
+    """What a worker is told. bundle, out: as each machine sees them. url: the source's address. threads: of each."""
 
     bundle: Path
     out: Path

@@ -80,9 +80,9 @@ def score(
     opened, out = Source(source), out.absolute()
     if not opened.is_shared:
         raise DataError(f"{opened.url} is in this process's memory, which workers do not see; write it to a folder")
-    task = Task(bundle.absolute(), out, source, runtime, threads)
+    task, model = Task(bundle.absolute(), out, opened.address, runtime, threads), digest_of(bundle)
     with _folder(out):
-        manifest = _manifest(out, opened, digest_of(bundle), shard_size, progress)
+        manifest = _manifest(out, opened, model, shard_size, progress)
         done, waiting = state(manifest, progress)
         before = done.images
         progress.track("scoring", before, manifest.images)
@@ -157,7 +157,7 @@ def _window(task: Task, numbers: Sequence[int], workers: int) -> Iterator[Counts
         for row in planned(Worker, (task,), numbers, workers, task.threads).iter_rows():
             if row["failure"]:
                 raise ArchiveError(row["failure"])
-            yield Counts(*row["counts"])
+            yield Counts(*map(int, row["counts"]))
     except RayError as error:
         reason = str(error).strip().splitlines()[0]
         raise ArchiveError(

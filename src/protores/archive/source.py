@@ -25,7 +25,8 @@ _Entry = tuple[str, bool]
 class Source:
     """The images below a folder or URL. Its methods may be called from any thread.
 
-    url: as it was given, without a user's name and password. Memory is that of the largest folder's names.
+    url: as it was given, without a user's name and password. address: what another process opens it by. Memory is that
+    of the largest folder's names.
     """
 
     def __init__(self, url: str):
@@ -46,7 +47,8 @@ class Source:
         if not there:
             raise DataError(f"{self.url}: no such folder; name a folder, a URL of one, or a file as zip::FILE")
         if isinstance(self.fs, LocalFileSystem):
-            self.url = str(Path(self.root).resolve())
+            url = self.url = str(Path(self.root).resolve())
+        self.address = url
         self._start = self.root.rstrip("/") + "/" if self.root else ""
 
     @property

@@ -32,8 +32,9 @@ def main() -> None:
         print(f"protores: {error}", file=sys.stderr)
         sys.exit(130 if name == "Interrupted" else 2)
     except ModuleNotFoundError as error:
-        extra = next((extra for extra, names in EXTRAS.items() if error.name in names), "train")
-        print(f"protores: {error.name} is not installed; pip install 'protores[{extra}]'", file=sys.stderr)
+        missing = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, names in EXTRAS.items() if missing in names), "train")
+        print(f"protores: {missing} is not installed; pip install 'protores[{extra}]'", file=sys.stderr)
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)):
