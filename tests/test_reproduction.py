@@ -80,14 +80,16 @@ def test_what_may_explain_it_is_told(run: Path):
 
 
 def test_a_clock_that_had_its_say_is_told():
-    def reasons(steps: int, **changes) -> list[str]:
+    def reasons(steps: int, found: dict | None = None, **changes) -> list[str]:
         settings = load("standard", {f"training.{key}": value for key, value in changes.items()})
-        return list(reproduction._reasons(settings, {}, {}, {"steps": steps}))
+        return list(reproduction._reasons(settings, {}, {}, {"steps": steps} | (found or {})))
 
     assert reasons(2000) == []
     assert "ended the run after 900 of 2000 steps" in reasons(900, minutes=1.0)[0]
     assert "say in the learning rate" in reasons(2000, minutes=1.0)[0]
     assert "deterministic is false" in reasons(2000, deterministic=False)[0]
+    assert "room for 8 images at once and not for 16" in reasons(2000, {"batch_size": 8}, batch_size=16)[0]
+    assert reasons(2000, {"batch_size": 16}, batch_size=16) == []
 
 
 def test_what_cannot_be_trained_again(tiny: dict, tiny_product: Path, run: Path, tmp_path: Path):

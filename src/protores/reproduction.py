@@ -137,6 +137,8 @@ def _reasons(
         yield f"the clock ended the run after {steps} of {training.steps} steps (training.minutes)"
     elif training.minutes is not None:
         yield "the clock has a say in the learning rate (training.minutes)"
+    if (batch := metrics.get("batch_size", training.batch_size)) != training.batch_size:
+        yield f"GPU memory had room for {batch} images at once and not for {training.batch_size} (training.batch_size)"
     if not training.deterministic:
         yield "training.deterministic is false"
     for key in sorted({*then, *now} - _APART):
