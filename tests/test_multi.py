@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from protores import Inspector, toy, workflow
@@ -74,8 +75,9 @@ def test_prototypes_of_a_product_are_those_it_would_have_alone(run, plant, tiny,
     alone, both = load_file(tmp_path / "alone" / "model.safetensors"), load_file(run / "model.safetensors")
     own = {name: tensor for name, tensor in alone.items() if name.startswith("residuals.")}
     assert len(own) == 12
-    for name, tensor in own.items():
-        assert tensor.equal(both[name.replace("residuals.", "residuals.products.1.")])
+    for name, tensor in own.items():  # features come in other batches, whose last bits may differ
+        found = both[name.replace("residuals.", "residuals.products.1.")]
+        torch.testing.assert_close(found, tensor, rtol=2e-3, atol=2e-3)
 
 
 def test_judging_again_gives_the_same_figures(run):
@@ -112,6 +114,12 @@ def test_a_bundle_gives_what_the_run_gives_and_names_the_product(bundle, run, pl
         for found, wanted in zip(inspector(paths), torch_s(paths), strict=True):
             assert found.product == wanted.product == name == found.to_dict()["product"]
             np.testing.assert_allclose(found.network_map, wanted.network_map, atol=1e-4)
+
+
+def test_bf16_recognises_them_too(run, tmp_path):
+    contract = workflow.export(run, tmp_path / "bundle", "openvino", "bf16")
+    assert contract.model.precision == "bf16"
+    assert verify(tmp_path / "bundle").passed
 
 
 def test_verify_fails_where_a_golden_sample_is_taken_for_another_product(bundle, tmp_path):
