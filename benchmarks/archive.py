@@ -1,7 +1,7 @@
 """`protores score` on one machine: rows per second by 1 and 2 workers, peak memory by the archive's length.
 
     python benchmarks/archive.py scoring [--images 1000 10000] [--rounds 2] [--home DIR]
-    python benchmarks/archive.py planning [--paths 10000000]
+    python benchmarks/archive.py planning [--paths 10000000] [--parts manifest listing ...]
 
 scoring: PNG files of 128 x 128, 50 drawn boards over and over, through a network for that size with random weights in
 OpenVINO (bf16), by 1 and by 2 workers in turns, and with 2 workers the longest archive as well. Rows per second are
@@ -274,10 +274,10 @@ PLANNING: dict[str, Callable[[int, Path], Figures]] = {
 }  # fmt: skip
 
 
-def planning(paths: int, home: Path) -> Figures:
+def planning(parts: list[str], paths: int, home: Path) -> Figures:
     """Each part in a process of its own, for a tenth of the number as well: what grows shows."""
     shares = {"manifest": 1, "listing": 50, "flat": 50, "flat_by_fsspec": 50, "resumed": 1000, "plan": 5000}
-    sizes = {part: paths // share for part, share in shares.items()}
+    sizes = {part: paths // shares[part] for part in parts}
     found: Figures = {}
     for part, number in sizes.items():
         found[part] = []
@@ -296,6 +296,7 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--paths", type=int, default=10_000_000)
+    parser.add_argument("--parts", nargs="+", choices=tuple(PLANNING), default=list(PLANNING), help="of planning")
     parser.add_argument("--home", type=Path, help="folder to work in; a bundle that is there already is used")
     arguments = parser.parse_args()
     if arguments.what in PLANNING:
@@ -308,6 +309,6 @@ if __name__ == "__main__":
         if arguments.what == "scoring":
             figures = scoring(home, arguments.images, arguments.rounds)
         else:
-            figures = planning(arguments.paths, home)
+            figures = planning(arguments.parts, arguments.paths, home)
     loads = {"before": round(load, 2), "after": round(os.getloadavg()[0], 2)}
     print(write(f"archive_{arguments.what}", figures, seed=0, load_average=loads))

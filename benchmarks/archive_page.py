@@ -5,6 +5,8 @@ python benchmarks/archive_page.py
 
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from common import RESULTS, ROOT
@@ -15,10 +17,13 @@ ALL = 100_000_000
 MACHINES = (1, 10, 100)
 SHARD_SIZES = (1000, 10_000)
 Figures = dict[str, Any]
+Rows = list[list[Any]]
 
 
-def read(name: str) -> Figures:
-    return json.loads((RESULTS / f"archive_{name}.json").read_text())
+def read(name: str) -> Figures | None:
+    """None where it was not measured yet."""
+    path = RESULTS / f"archive_{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def measured(record: Figures) -> str:
@@ -44,10 +49,15 @@ def measured(record: Figures) -> str:
     )
 
 
-def per(part: list[Figures], what: str, of: str, more: str = "cpu_seconds") -> float:
-    """What one more `of` costs, by the two sizes that were measured."""
+def mean(part: list[Figures], of: str) -> float:
+    """Seconds of CPU for each, at the larger size."""
+    return part[1]["cpu_seconds"] / part[1][of]
+
+
+def slope(part: list[Figures], of: str, what: str = "cpu_seconds") -> float:
+    """What each one more costs, between the two sizes."""
     few, many = part
-    return max(0.0, (many[more] - few[more]) / (many[of] - few[of])) if what == "slope" else many[more] / many[of]
+    return max(0.0, (many[what] - few[what]) / (many[of] - few[of]))
 
 
 def span(seconds: float) -> str:
@@ -55,57 +65,82 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"
 
 
-def reckoned(scoring: Figures, planning: Figures) -> str:
-    runs, parts = scoring["figures"], planning["figures"]
-    rate = runs["rows_per_second"]["2"]
-    row = max(runs["runs"], key=lambda run: run["images"])["parquet_bytes_per_row"]
-    paths, listed, flat, fsspec = (parts[name] for name in ("manifest", "listing", "flat", "flat_by_fsspec"))
-    resumed, plan = parts["resumed"], parts["plan"]
-    name, info = (2**20 * per(one, "slope", "files", "mib_more") for one in (flat, fsspec))
+def memory(part: list[Figures], of: str) -> str:
+    return ", ".join(f"{one['mib_more']} MiB at {one[of]:,}" for one in part)
+
+
+def of_scoring(figures: Figures) -> Rows:
+    rate = figures["rows_per_second"]["2"]
+    row = max(figures["runs"], key=lambda run: run["images"])["parquet_bytes_per_row"]
     hours = [f"{machines}: {ALL / (rate * machines) / 3600:,.0f}" for machines in MACHINES]
-    path_us, file_us = (1e6 * per(one, "mean", of) for one, of in ((paths, "paths"), (listed, "files")))
-    planned, looked = per(plan, "slope", "shards"), per(resumed, "mean", "shards")
-    lines = [
-        ["hours to score, by machines of 2 workers", "rows/s above x machines", ", ".join(hours)],
+    return [
+        ["hours to score, by machines of 2 workers", f"{rate} rows/s x machines", ", ".join(hours)],
         ["Parquet", f"{row:.0f} bytes a row", f"{ALL * row / 1e9:,.0f} GB"],
-        [
-            "manifest",
-            f"{paths[1]['bytes_per_path']} bytes and {path_us:.1f} µs of CPU a path; {paths[1]['mib_more']} MiB for "
-            f"{paths[1]['paths']:,} paths, {paths[0]['mib_more']} for {paths[0]['paths']:,}",
-            f"{ALL * paths[1]['bytes_per_path'] / 1e9:.2f} GB, {span(path_us * ALL / 1e6)}",
-        ],
-        ["listing folders of 10,000 files", f"{file_us:.1f} µs of CPU a file", span(file_us * ALL / 1e6)],
-        ["all files in one folder", f"{name:.0f} bytes a name", f"{ALL * name / 1e9:.0f} GB of memory"],
-        ["the same in a store, by fsspec", f"{info:.0f} bytes a name", f"{ALL * info / 1e9:.0f} GB of memory"],
-        *(
-            [
-                f"Ray Data's plan, shards of {size:,}",
-                f"{1e3 * planned:.1f} ms of the command's CPU a shard",
-                f"{ALL // size:,} shards, {span(ALL / size * planned)}",
-            ]
-            for size in SHARD_SIZES
-        ),
-        [
-            "its memory",
-            ", ".join(f"{one['mib_more']} MiB for {one['shards']:,} shards" for one in plan),
-            "10,000 shards are planned at a time",
-        ],
-        [
-            "going on where it was cut off",
-            f"{1e3 * looked:.2f} ms of CPU a shard that is there",
-            ", ".join(f"{span(ALL / size * looked)} with shards of {size:,}" for size in SHARD_SIZES),
-        ],
     ]
-    return table(["", "measured", "for 100 million images"], lines)
+
+
+def of_manifest(part: list[Figures]) -> Rows:
+    each, size = mean(part, "paths"), part[1]["bytes_per_path"]
+    measured = f"{size} bytes and {1e6 * each:.1f} µs of CPU a path; memory {memory(part, 'paths')} paths"
+    return [["manifest", measured, f"{ALL * size / 1e9:.2f} GB, {span(ALL * each)}"]]
+
+
+def of_listing(part: list[Figures]) -> Rows:
+    each = mean(part, "files")
+    measured = f"{1e6 * each:.1f} µs of CPU a file; memory {memory(part, 'files')} files"
+    return [["listing folders of 10,000 files", measured, span(ALL * each)]]
+
+
+def of_names(which: str, part: list[Figures]) -> Rows:
+    each = 2**20 * slope(part, "files", "mib_more")
+    return [[which, f"{each:.0f} bytes a name", f"{ALL * each / 1e9:.0f} GB of memory"]]
+
+
+def of_plan(part: list[Figures]) -> Rows:
+    each = slope(part, "shards")
+    measured = f"{1e3 * each:.1f} ms of the command's CPU a shard; memory {memory(part, 'shards')} shards"
+    times = [f"{span(ALL / size * each)} with shards of {size:,}" for size in SHARD_SIZES]
+    return [["Ray Data's plan, 10,000 shards at a time", measured, ", ".join(times)]]
+
+
+def of_resumed(part: list[Figures]) -> Rows:
+    each = mean(part, "shards")
+    times = [f"{span(ALL / size * each)} with shards of {size:,}" for size in SHARD_SIZES]
+    return [["going on where it was cut off", f"{1e3 * each:.2f} ms of CPU a shard that is there", ", ".join(times)]]
+
+
+PARTS: dict[str, Callable[[list[Figures]], Rows]] = {
+    "manifest": of_manifest,
+    "listing": of_listing,
+    "flat": partial(of_names, "all files in one folder"),
+    "flat_by_fsspec": partial(of_names, "the same in a store, by fsspec"),
+    "plan": of_plan,
+    "resumed": of_resumed,
+}
+"""What is told of the parts of planning that were measured."""
+
+
+def reckoned(rows: Rows) -> str:
+    return table(["", "measured", "for 100 million images"], rows)
 
 
 def fill(text: str, block: str, content: str) -> str:
-    found, count = re.subn(rf"(<!-- {block} -->\n).*?(<!-- /{block} -->)", rf"\g<1>{content}\n\2", text, flags=re.S)
+    found, count = re.subn(
+        rf"(<!-- {block} -->\n).*?(<!-- /{block} -->)",
+        lambda match: f"{match[1]}{content}\n{match[2]}",
+        text,
+        flags=re.S,
+    )
     assert count == 1, block
     return found
 
 
 if __name__ == "__main__":
-    scoring, planning = read("scoring"), read("planning")
-    text = fill(PAGE.read_text(), "archive", measured(scoring).replace("\\", "\\\\"))
-    PAGE.write_text(fill(text, "reckoning", reckoned(scoring, planning)))
+    rows: Rows = []
+    text = PAGE.read_text()
+    if scoring := read("scoring"):
+        text = fill(text, "archive", measured(scoring))
+        rows += of_scoring(scoring["figures"])
+    if planning := read("planning"):
+        rows += [row for name, part in planning["figures"].items() for row in PARTS[name](part)]
+    PAGE.write_text(fill(text, "reckoning", reckoned(rows)))
