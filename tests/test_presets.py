@@ -97,6 +97,11 @@ def test_a_wrong_key_or_value_is_one_line_that_helps(key, value, cure):
     assert "\n" not in str(caught.value)
 
 
+def test_local_prototypes_are_for_one_product():
+    with pytest.raises(SettingsError, match="leave out --multi"):
+        load("standard", {"model.local_prototypes": 8, "data.products": ("a", "b")})
+
+
 def test_an_unknown_preset_names_the_known():
     with pytest.raises(SettingsError, match="'fast'; choose quick, standard, paper"):
         load("fast")

@@ -194,6 +194,9 @@ class ModelSettings(Section):
     prototype_images: int = Field(4000, ge=1)
     """The most good images that prototypes are made from; of more, so many are drawn by the seed. K-means' memory and
     time grow with their square and cube."""
+    local_prototypes: int = Field(0, ge=0)
+    """Prototypes of single positions per scale, which fit a product wherever and however it lies; residuals to them
+    stand beside those to whole maps. 0: none."""
     match_cells: Literal[1, 2] = 1
     """The nearest prototype is found on whole maps (1), or on their averages over 2 x 2 cells: a quarter of the work
     and memory for nearly the same choice."""
@@ -303,6 +306,12 @@ class Settings(Section):
     synthesis: SynthesisSettings = SynthesisSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _one_product_for_local_prototypes(self) -> Self:
+        if self.model.local_prototypes and self.data.products:
+            raise ValueError("model.local_prototypes are for one product; leave out --multi, or set them to 0")
+        return self
 
     @property
     def products(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from protores.settings import Settings
 
 STEPS, RATE = 0.25, 0.3
 """Steps and minutes, and the peak of the learning rate, as shares of those of the run that is started from."""
-_PROTOTYPES = "residuals.prototypes."
+_PROTOTYPES = "residuals."
 _NAMED = 3
 
 

@@ -15,12 +15,17 @@ QUICK = load("quick").model
 
 
 CELLS = load("quick", {"model.match_cells": 2}).model
+LOCAL = load("quick", {"model.local_prototypes": 7}).model
+LOCAL_SQUARED = load("quick", {"model.local_prototypes": 7, "model.residual": "squared"}).model
 ABLATED = load(
     "quick", {"model.residual": "none", "model.fusion": "separate", "model.bottom": "layer4_frozen"}
 ).model
 
 
-@pytest.fixture(params=[QUICK, PAPER, CELLS, ABLATED], ids=["quick", "paper", "cells", "ablated"])
+@pytest.fixture(
+    params=[QUICK, PAPER, CELLS, LOCAL, LOCAL_SQUARED, ABLATED],
+    ids=["quick", "paper", "cells", "local", "local squared", "ablated"],
+)
 def network(request):
     """Random weights and statistics, prototypes of random images; K-means found fewer of them than it was asked for."""
     torch.manual_seed(0)
@@ -32,7 +37,7 @@ def network(request):
             module.running_var.uniform_(0.5, 2)
     network.eval()
     images = torch.rand(3, 3, 64, 96).repeat(4, 1, 1, 1)
-    network.residuals.prototypes.fit(network.backbone(images), 0)
+    network.residuals.fit(network.backbone(images), 0)
     return network
 
 

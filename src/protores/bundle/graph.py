@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from protores.bundle.stored import LogResiduals, StoredProducts, StoredPrototypes
+from protores.bundle.stored import LogResiduals, StoredLocal, StoredProducts, StoredPrototypes
 from protores.model.backbone import fold_batch_norm
 from protores.model.context import STRIDE, WINDOW
 from protores.model.decoder import Decoder
@@ -113,6 +113,8 @@ def deployed(network: PRN, centred: bool = True) -> Deployed:
         copied.residuals = StoredProducts(copied.residuals, centred)
         return ProductDeployed(copied, size).eval().requires_grad_(False)
     copied.residuals.prototypes = StoredPrototypes(copied.residuals.prototypes, centred)
+    if copied.residuals.local is not None:
+        copied.residuals.local = StoredLocal(copied.residuals.local, centred)
     if copied.residuals.form == "log":
         copied.residuals = LogResiduals(copied.residuals)
     return Deployed(copied, size).eval().requires_grad_(False)

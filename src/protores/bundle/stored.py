@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from protores.model.local import LocalPrototypes
 from protores.model.products import ProductResiduals
 from protores.model.prototypes import Prototypes
 from protores.model.residuals import Residuals
@@ -56,18 +57,57 @@ class StoredPrototypes(nn.Module):
         return maps.index_select(0, distance.argmin(1)).float().view_as(feature), self.gain
 
 
+class StoredLocal(nn.Module):
+    """Local prototypes as a bundle holds them: without those that no position belongs to. centred: as above."""
+
+    def __init__(self, trained: LocalPrototypes, centred: bool = True):
+        super().__init__()
+        self.centred = centred
+        self.scales = trained.scales
+        for s in range(self.scales):
+            vectors = getattr(trained, f"vectors_{s}")[getattr(trained, f"norms_{s}").isfinite()].contiguous()
+            mean = vectors.mean(0, keepdim=True)
+            self.register_buffer(f"vectors_{s}", vectors)
+            if centred:
+                self.register_buffer(f"mean_{s}", mean)
+            self.register_buffer(f"norms_{s}", (vectors - mean * centred).square().sum(1))
+            self.register_buffer(f"spread_{s}", getattr(trained, f"spread_{s}"))
+        self.register_buffer("gain", torch.ones(1))
+
+    def forward(self, features: list[Tensor], source: None = None) -> list[tuple[Tensor, Tensor]]:
+        """As LocalPrototypes.forward."""
+        return [(self._nearest(s, feature), self.gain) for s, feature in enumerate(features)]
+
+    def _nearest(self, s: int, feature: Tensor) -> Tensor:
+        vectors = matched = getattr(self, f"vectors_{s}")
+        given = feature.flatten(2).transpose(1, 2)
+        if self.centred:
+            mean = getattr(self, f"mean_{s}")
+            matched, given = vectors - mean, given - mean
+        nearest = (getattr(self, f"norms_{s}") - 2 * F.linear(given, matched)).argmin(2)
+        return F.embedding(nearest, vectors).transpose(1, 2).reshape(feature.shape)
+
+
 class LogResiduals(nn.Module):
     """Residuals with `log`, the logarithm by roots: OpenVINO has fast roots on a CPU, but no fast logarithm."""
 
     def __init__(self, trained: Residuals):
         super().__init__()
-        self.prototypes = trained.prototypes
+        self.prototypes, self.local = trained.prototypes, trained.local
 
     def forward(self, features: list[Tensor], source: None = None) -> list[Tensor]:
         """As Residuals.forward for images that no prototype is made from."""
+        each = [
+            self._residuals(prototypes, features)
+            for prototypes in (self.prototypes, self.local)
+            if prototypes is not None
+        ]
+        return [torch.cat(parts, 1) if len(parts) > 1 else parts[0] for parts in zip(*each, strict=True)]
+
+    def _residuals(self, prototypes: StoredPrototypes | StoredLocal, features: list[Tensor]) -> list[Tensor]:
         residuals = []
-        for s, (feature, (nearest, _)) in enumerate(zip(features, self.prototypes(features), strict=True)):
-            scaled = (feature - nearest) * getattr(self.prototypes, f"spread_{s}").rsqrt().view(1, -1, 1, 1)
+        for s, (feature, (nearest, _)) in enumerate(zip(features, prototypes(features), strict=True)):
+            scaled = (feature - nearest) * getattr(prototypes, f"spread_{s}").rsqrt().view(1, -1, 1, 1)
             residuals.append(log1p(scaled * scaled))
         return residuals
 

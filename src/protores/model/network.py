@@ -11,6 +11,7 @@ from protores.model.backbone import BOTTOM_STRIDE, STRIDES, Backbone, Frozen
 from protores.model.context import with_context
 from protores.model.decoder import Decoder
 from protores.model.fusion import Fusion, Reduction, Separate, conv_norm
+from protores.model.local import LocalPrototypes
 from protores.model.products import ProductResiduals
 from protores.model.prototypes import Prototypes
 from protores.model.residuals import Residuals
@@ -120,16 +121,18 @@ def build_network(
 
     exchange = Fusion if settings.fusion == "exchange" else Separate
 
-    def reduction() -> nn.Module:
-        return Reduction(channels, widths) if settings.widths else nn.Identity()
+    residuals = _residuals(settings, shapes, images, prototypes)
+
+    def reduction(inputs: tuple[int, ...]) -> nn.Module:
+        return Reduction(inputs, widths) if settings.widths or inputs != widths else nn.Identity()
 
     bottom_width = layer4[-1][-1].conv2.out_channels if layer4 else settings.decoder_widths[-1]
     return PRN(
         backbone=backbone,
         bottom=layer4 or nn.Sequential(conv_norm(channels[-1], bottom_width, kernel=3, stride=2), nn.ReLU()),
-        residuals=_residuals(settings, shapes, images, prototypes),
-        feature_reduction=reduction(),
-        residual_reduction=reduction(),
+        residuals=residuals,
+        feature_reduction=reduction(channels),
+        residual_reduction=reduction(tuple(residuals.sets * c for c in channels)),
         feature_fusion=exchange(widths),
         residual_fusion=exchange(widths),
         attention=Attention(joined, settings.attention_blocks, settings.token_grids, settings.feed_forward),
@@ -152,7 +155,10 @@ def _residuals(
     images: int | Sequence[int],
     prototypes: int | Sequence[int],
 ) -> Residuals | ProductResiduals:
+    local = None
+    if settings.local_prototypes and settings.residual != "none":
+        local = LocalPrototypes([c for c, _, _ in shapes], settings.local_prototypes)
     if isinstance(images, int) and isinstance(prototypes, int):
-        return Residuals(Prototypes(shapes, prototypes, images, settings.match_cells), settings.residual)
+        return Residuals(Prototypes(shapes, prototypes, images, settings.match_cells), settings.residual, local)
     products = zip(images, prototypes, strict=True)
     return ProductResiduals([_residuals(settings, shapes, n, k) for n, k in products])

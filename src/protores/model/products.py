@@ -34,6 +34,11 @@ class ProductResiduals(nn.Module):
         """How many normal images each product has."""
         return [len(prototypes.clusters_0) for prototypes in self.prototypes]
 
+    @property
+    def sets(self) -> int:
+        """As of Residuals."""
+        return self.products[0].sets
+
     def fit(self, features: Sequence[Maps], seed: int, most: int | None = None) -> None:
         """Makes every product's prototypes; features: of all products' normal images, one product behind the other."""
         first = 0
