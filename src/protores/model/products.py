@@ -42,8 +42,8 @@ class ProductResiduals(nn.Module):
     def fit(self, features: Sequence[Maps], seed: int, most: int | None = None) -> None:
         """Makes every product's prototypes; features: of all products' normal images, one product behind the other."""
         first = 0
-        for prototypes, images in zip(self.prototypes, self.images, strict=True):
-            prototypes.fit([maps[first : first + images] for maps in features], seed, most)
+        for product, images in zip(self.products, self.images, strict=True):
+            product.fit([maps[first : first + images] for maps in features], seed, most)
             first += images
 
     @torch.no_grad()
