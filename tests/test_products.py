@@ -46,12 +46,6 @@ def test_added_images_are_refused_since_nobody_says_of_which_product(plant, tiny
         open_data(settings, False, Progress())
 
 
-def test_local_prototypes_are_refused(plant, tiny):
-    changes = {"data.products": product_folders([plant]), "model.local_prototypes": 4}
-    with pytest.raises(SettingsError, match="set them to 0, or leave out --multi"):
-        open_data(presets.load("quick", tiny | changes), False, Progress())
-
-
 @pytest.mark.parametrize("role", ["train", "seen", "calibration", "test"])
 def test_roles_are_those_of_each_product_in_a_row(opened, role):
     products, _ = opened

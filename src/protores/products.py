@@ -79,8 +79,6 @@ def open_products(settings: Settings, skip_bad: bool, progress: Progress) -> tup
     data = settings.data
     if data.add:
         raise SettingsError("--add does not say which product its images are of; leave out --add or --multi")
-    if settings.model.local_prototypes:
-        raise SettingsError("model.local_prototypes are of one product; set them to 0, or leave out --multi")
     good = [s.path for root in data.products for s in survey(root).dataset.samples if s.is_good]
     data = data.model_copy(update={"bit_depth": data.bit_depth or probe_bit_depth(good)})
     parts = []
