@@ -264,7 +264,7 @@ def used(cpu: float, start: float, before: float) -> Figures:
     return {
         "cpu_seconds": round(time.process_time() - cpu, 2),
         "seconds": round(time.perf_counter() - start, 2),
-        "mib_more": round(peak - before),
+        "mib_more": round(peak - before, 1),
     }
 
 

@@ -10,7 +10,7 @@ ProtoresError                 the command line prints its message and exits with
 ├── RunError                  a run folder that exists, is incomplete, or cannot be written
 ├── BundleError               a bundle that is missing, damaged, changed, or wrongly edited; an export that is refused
 ├── StationError              a station that cannot start, or whose store cannot be used
-├── ClusterError              a Ray cluster that cannot be reached or started
+├── ClusterError              a Ray cluster that cannot be reached or started, or that fails
 └── ArchiveError              an archive's folder that belongs to other work or is damaged, or workers that fail
 """
 
@@ -56,7 +56,7 @@ class StationError(ProtoresError):
 
 
 class ClusterError(ProtoresError):
-    """A Ray cluster cannot be reached or started."""
+    """A Ray cluster cannot be reached or started, or fails."""
 
 
 class ArchiveError(ProtoresError):

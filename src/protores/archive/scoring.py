@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import ray.data
-from ray.exceptions import RayError
+from ray.exceptions import (
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    UserCodeException,
+    WorkerCrashedError,
+)
 
 from protores.archive import shard as shards
 from protores.archive.manifest import FOLDER, SHARD_SIZE, Manifest
@@ -23,7 +30,7 @@ from protores.archive.scorer import Task, Worker
 from protores.archive.shard import Counts
 from protores.archive.source import Source
 from protores.cluster import connected
-from protores.errors import ArchiveError, DataError
+from protores.errors import ArchiveError, ClusterError, DataError
 from protores.files import writing
 from protores.lock import lock
 from protores.machine import usable_cores
@@ -158,12 +165,19 @@ def _window(task: Task, numbers: Sequence[int], workers: int) -> Iterator[Counts
             if row["failure"]:
                 raise ArchiveError(row["failure"])
             yield Counts(*map(int, row["counts"]))
-    except RayError as error:
-        reason = str(error).strip().splitlines()[0]
+    except (RayTaskError, UserCodeException):  # a mistake of ours
+        raise
+    except (RayActorError, WorkerCrashedError, OutOfMemoryError) as error:
         raise ArchiveError(
-            f"a worker died {ATTEMPTS + 1} times over the same images ({reason}); take fewer --workers if memory is "
-            "short; the same command goes on"
+            f"a worker died {ATTEMPTS + 1} times over the same images ({_line(error)}); take fewer --workers if memory "
+            "is short; the same command goes on"
         ) from error
+    except RayError as error:
+        raise ClusterError(f"the Ray cluster failed ({_line(error)}); the same command goes on") from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def planned(
