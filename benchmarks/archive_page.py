@@ -45,6 +45,11 @@ def measured(record: Figures) -> str:
             f"the rows per second of one. Images of {figures['side']} x {figures['side']}, shards of "
             f"{figures['shard_size']}. A row takes {longest['parquet_bytes_per_row']:.0f} bytes of Parquet, with",
             f"{longest['regions_per_row']} regions in it (random weights outline a lot).",
+            "",
+            "![memory over time by the archive's length, and hours to score by machines](pictures/archive.png)",
+            "",
+            "`docs/pictures/draw_scale.py` draws it; dots are whole calls, with Ray's start, and the lines go on at",
+            "the rows per second above.",
         )
     )
 
