@@ -1,12 +1,19 @@
 """What corrections from the line are worth: the toy product trained without and with a feedback folder (`--add`).
 
-    python benchmarks/feedback.py [--size 128] [--steps 200] [--corrected 6] [--good 100] [--seeds 0,1]
+    python benchmarks/feedback.py [--size 128] [--steps 200] [--corrected 6] [--good 100] [--seeds 0,1] [--keep DIR]
 
 A line changes after training: good boards come with an inspector's stamp, bad ones with faint smears. Of either the old
-model gets POOL images, and those that it was most wrong about are corrected, as at the station. Judged are HELD stamped
-and smeared boards that nobody corrected, and the test set of the old training. "again" is the old training with a
-learning rate 1 % higher: what retraining does by itself. The backbone is pre-trained. Rows are added to
-benchmarks/results/feedback.json.
+model gets POOL images, and those that it was most wrong about are corrected, as at the station. Judged are these, HELD
+stamped and smeared boards that nobody corrected, and the test set of the old training. The models:
+
+    old     before the corrections
+    again   from the old one without corrections (`--from`): what going on does by itself
+    from    from the old one with the corrections (`--from --add`)
+    whole   the same with the weights as training left them, no part of the old ones (training.warm_share=1)
+    anew    trained from the beginning with the corrections (`--add` alone)
+
+The backbone is pre-trained. Rows are added to benchmarks/results/feedback.json in the place of those of the same seed.
+With --keep the runs stay in DIR, and those that are there are not trained again.
 """
 
 import argparse
@@ -14,6 +21,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
@@ -31,6 +39,8 @@ from protores.run import Run
 from protores.toy.drift import draw_smeared, draw_stamped
 
 POOL, HELD = 24, 40
+MODELS = ("old", "again", "from", "whole", "anew")
+FIGURES = ("image_auroc", "pixel_auroc", "pixel_ap")
 
 
 def pictures(seed: int, size: int, first: int, count: int) -> Images:
@@ -47,32 +57,41 @@ def pictures(seed: int, size: int, first: int, count: int) -> Images:
     )
 
 
-def correct(run: Path, pool: Images, corrected: int, into: Path) -> None:
-    """The worst false alarms and misses of a run among the pool as the station exports them."""
-    scores = scores_of(run, pool)
-    good = np.array([kind == GOOD for kind in pool.kinds])
-    alarms = np.flatnonzero(good)[np.argsort(-scores[good])[:corrected]]
-    misses = np.flatnonzero(~good)[np.argsort(scores[~good])[:corrected]]
-    for index in alarms:
-        _save(into / "good" / f"{index:03}.png", cv2.imencode(".png", pool.images[index][..., ::-1])[1].tobytes())
-    for index in misses:
-        encoded = cv2.imencode(".png", pool.images[index][..., ::-1])[1].tobytes()
-        _save(into / "bad" / "smear" / f"{index:03}.png", encoded)
-        _save(into / "masks" / "smear" / f"{index:03}.png", encode_mask(pool.masks[index]))
+def most_wrong(run: Path, pool: Images, count: int) -> Images:
+    """The `count` worst false alarms and misses of a run among the pool."""
+    good = np.array(pool.kinds) == GOOD
+    scores = judged(run, pool)[1]
+    alarms = np.flatnonzero(good)[np.argsort(-scores[good], kind="stable")[:count]]
+    misses = np.flatnonzero(~good)[np.argsort(scores[~good], kind="stable")[:count]]
+    chosen = [*alarms, *misses]
+    return Images(
+        images=pool.images[chosen],
+        masks=pool.masks[chosen],
+        has_mask=pool.has_mask[chosen],
+        valid=None,
+        kinds=tuple(pool.kinds[k] for k in chosen),
+        paths=tuple(pool.paths[k] for k in chosen),
+    )
 
 
-def scores_of(run: Path, images: Images) -> NDArray[np.float32]:
+def export(images: Images, into: Path) -> None:
+    """Corrected images as the station writes them."""
+    for image, mask, kind, path in zip(images.images, images.masks, images.kinds, images.paths, strict=True):
+        encoded = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+        _save(into / ("good" if kind == GOOD else f"bad/{kind}") / path.name, encoded)
+        if kind != GOOD:
+            _save(into / "masks" / kind / path.name, encode_mask(mask))
+
+
+def judged(run: Path, images: Images) -> tuple[dict[str, float | None], NDArray[np.float32]]:
+    """Figures and scores."""
     settings = Run(run).read_settings()
-    return judge(Run(run).load_network(settings), images, settings, set()).scores
+    judgement = judge(Run(run).load_network(settings), images, settings, set())
+    return _few(judgement.figures.to_dict()), judgement.scores
 
 
-def figures_of(run: Path, images: Images) -> dict[str, float | None]:
-    settings = Run(run).read_settings()
-    return _few(judge(Run(run).load_network(settings), images, settings, set()).figures)
-
-
-def _few(figures: object) -> dict[str, float | None]:
-    return {name: round(getattr(figures, name), 4) for name in ("image_auroc", "pixel_ap")}
+def _few(figures: dict[str, Any]) -> dict[str, float | None]:
+    return {name: None if figures[name] is None else round(figures[name], 4) for name in FIGURES}
 
 
 def _save(path: Path, data: bytes) -> None:
@@ -80,27 +99,39 @@ def _save(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def compare(
-    seed: int, size: int, good: int, corrected: int, overrides: dict[str, object], folder: Path
-) -> list[dict[str, object]]:
-    """A row for the old model, one for the same training again, and one with the corrections."""
-    data = toy.draw(folder / "board", good=good, test_good=40, defects_per_kind=12, size=size, seed=seed)
-    held = pictures(seed, size, POOL, HELD)
-    rows: list[dict[str, object]] = []
-
-    def train(name: str, **changes: object) -> Path:
-        out = folder / name
-        changed = {key.replace("__", "."): value for key, value in changes.items()}
-        figures = workflow.train(data, out, "quick", {**overrides, "seed": seed, **changed})
-        row = {"seed": seed, "size": size, "good": good, "corrected": corrected, "model": name}
-        rows.append({**row, "old_test": _few(figures), "line": figures_of(out, held)})
+def compare(seed: int, asked: argparse.Namespace, overrides: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """A row for each model."""
+    data, feedback, old = folder / "board", folder / "feedback", folder / "old"
+    if not old.exists():
+        toy.draw(data, good=asked.good, test_good=40, defects_per_kind=12, size=asked.size, seed=seed)
+    pool, line = (pictures(seed, asked.size, *part) for part in ((0, POOL), (POOL, HELD)))
+    new, warm = {**overrides, "seed": seed}, {"training.warm_start": old}
+    changes = {
+        "old": new,
+        "again": warm,
+        "from": {**warm, "data.add": (feedback,)},
+        "whole": {**warm, "data.add": (feedback,), "training.warm_share": 1.0},
+        "anew": {**new, "data.add": (feedback,)},
+    }
+    rows = []
+    for name in asked.models.split(","):
+        run = folder / name
+        if not Run(run).is_complete:
+            preset = None if "training.warm_start" in changes[name] else "quick"
+            workflow.train(data, run, preset, changes[name], resume=run.exists())
+        corrected = most_wrong(old, pool, asked.corrected)
+        export(corrected, feedback)
+        rows.append(
+            {
+                "seed": seed,
+                "model": name,
+                "steps": Run(run).read_metrics()["steps"],
+                "old_test": _few(Run(run).read_metrics()),
+                "corrected": judged(run, corrected)[0],
+                "line": judged(run, line)[0],
+            }
+        )
         print(rows[-1], flush=True)
-        return out
-
-    old = train("old")
-    train("again", training__learning_rate=1.01e-3)
-    correct(old, pictures(seed, size, 0, POOL), corrected, folder / "feedback")
-    train("added", data__add=(folder / "feedback",))
     return rows
 
 
@@ -111,21 +142,26 @@ def main() -> None:
     parser.add_argument("--good", type=int, default=100)
     parser.add_argument("--corrected", type=int, default=6)
     parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    parser.add_argument("--keep", type=Path)
+    asked = parser.parse_args()
     overrides = {
         "model.weights": str(SHARED / "weights/resnet18_tv_in1k_to_layer3.safetensors"),
-        "data.size": (arguments.size, arguments.size),
-        "training.steps": arguments.steps,
+        "data.size": (asked.size, asked.size),
+        "training.steps": asked.steps,
         "training.minutes": None,
-        "training.threads": arguments.threads,
+        "training.threads": asked.threads,
+        "training.validate_every": 10_000,
     }
     path = RESULTS / "feedback.json"
     rows = json.loads(path.read_text())["figures"]["runs"] if path.exists() else []
-    for seed in map(int, arguments.seeds.split(",")):
+    for seed in map(int, asked.seeds.split(",")):
         with tempfile.TemporaryDirectory() as folder:
-            rows += compare(seed, arguments.size, arguments.good, arguments.corrected, overrides, Path(folder))
-            write("feedback", {"runs": rows}, steps=arguments.steps, threads=arguments.threads)
+            new = compare(seed, asked, overrides, asked.keep / str(seed) if asked.keep else Path(folder))
+        rows = [row for row in rows if (row["seed"], row["model"]) not in {(seed, one["model"]) for one in new}] + new
+        rows.sort(key=lambda row: (row["seed"], MODELS.index(row["model"])))
+        write("feedback", {"runs": rows}, size=asked.size, good=asked.good, corrected=asked.corrected)
 
 
 if __name__ == "__main__":

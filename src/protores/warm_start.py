@@ -2,7 +2,7 @@
 
 That is how a model takes in corrections from the line: it keeps what it knows, in a part of the time. The prototypes
 are made anew, of all good images that train now. In the end old and new weights are averaged, as in WiSE-FT (Wortsman
-et al., CVPR 2022): that learns nearly all that the new ones did, and forgets little (docs/method.md).
+et al., CVPR 2022): that keeps most of what the new ones learnt, and forgets little (docs/method.md).
 """
 
 from collections.abc import Mapping

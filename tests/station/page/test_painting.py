@@ -42,8 +42,6 @@ def test_strokes_are_undone_erased_saved_and_exported(person, painting, spoiled,
     record = painting("faint.png")
     height, width = record["size"]
     assert not person["save"].is_enabled()
-    person.press("b")
-    person.wait(lambda: person.reads("said") == "missed defect · paint a mask to train on it")
     bend = [(60, 60), (120, 90), (180, 60)]
     person.draw(record["size"], *bend)
     person.draw(record["size"], (60, 200), (200, 200))

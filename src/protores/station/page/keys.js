@@ -34,6 +34,6 @@ export function listen(anywhere, painting, state) {
   let pointed = null;
   document.addEventListener("pointerdown", (event) => { pointed = event.target.closest("select"); });
   document.addEventListener("keydown", () => { pointed = null; }, true);
-  document.addEventListener("change", ({ target }) => { if (target === pointed) target.blur(); });
+  document.addEventListener("change", ({ target }) => { if (target === pointed) { pointed = null; target.blur(); } });
   $("help").addEventListener("click", () => $("keys").showModal());
 }
