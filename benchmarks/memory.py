@@ -1,14 +1,14 @@
 """Peak memory of `protores train` by the number of good images, and many of them within the memory of the fewest.
 
-    python benchmarks/memory.py [--good 500,5000] [--layout parts|flat] [--size 128] [--steps 6]
+    python benchmarks/memory.py [--good 500,5000] [--layout parts|flat] [--size 128] [--steps 6] [--slack 1.25]
     python benchmarks/memory.py --docs                         # the tables of docs/scale.md, cache.py's included
 
 The images are those of MVTec AD grid, each with other noise, so that no two files are alike. `parts` has all N good
 ones in the training part and 40 images to test on; `flat` leaves a test of 30 % to be drawn. Anonymous memory (RssAnon)
 is what a process cannot do without. Pages of mapped files (RssFile, libraries among them) are counted apart: the kernel
 takes them back when it needs them. ru_maxrss counts both. What the larger sets may allocate (RLIMIT_DATA: heap and all
-private writable mappings, touched or not) is bound to what the smallest set was seen to allocate, and a tenth of slack;
-a training that needs more ends with an error.
+private writable mappings, touched or not) is bound to what the smallest set was seen to allocate times the slack; a
+training that needs more ends with an error.
 """
 
 import argparse
@@ -28,7 +28,6 @@ from common import RESULTS, ROOT, SHARED, write
 
 GRID = SHARED / "data/mvtec_ad/grid"
 SOURCES = 24
-SLACK = 1.1
 COUNTED = {"anonymous": "RssAnon", "mapped": "RssFile", "allocated": "VmData"}
 
 
@@ -169,6 +168,7 @@ def main() -> None:
     parser.add_argument("--layout", choices=("parts", "flat"), default="parts")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--slack", type=float, default=1.25)
     parser.add_argument("--docs", action="store_true", help="write the tables of docs/scale.md")
     arguments = parser.parse_args()
     if arguments.docs:
@@ -180,7 +180,7 @@ def main() -> None:
         for good in (few, *more):
             data, out = Path(folder) / f"data_{good}", Path(folder) / f"run_{good}"
             draw(data, good, arguments.layout, arguments.size)
-            limit = round(SLACK * 1e6 * runs[0]["peak_mb"]["allocated"]) if good > few else None
+            limit = round(arguments.slack * 1e6 * runs[0]["peak_mb"]["allocated"]) if good > few else None
             found = train(data, out, Path(folder) / "cache", arguments.size, arguments.steps, limit)
             limit_mb = None if limit is None else round(limit / 1e6)
             runs.append({"good": good, "limit_mb": limit_mb, **found})
