@@ -265,7 +265,7 @@ def optimizer_step(self, *args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
     original(self, *args, **kwargs)
 PRNTraining.optimizer_step = optimizer_step
-fit.Checkpoints = lambda path: Checkpoints(path, seconds=0.0)
+fit.Checkpoints = lambda path, **more: Checkpoints(path, seconds=0.0, **more)
 workflow.train(Path(sys.argv[1]), Path(sys.argv[2]), "quick", OVERRIDES)
 """
 

@@ -181,12 +181,13 @@ def found_state(place: Path, material: Material) -> str:
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     whole = [Prediction.from_dict(json.loads(line)) for line in lines if line.endswith(b"\n")]
     assert all(line.endswith(b"\n") for line in lines[:-1])
-    for found in whole:
+    scored = [found for found in whole if found.error is None]
+    for found in scored:
         assert found.map is not None
         assert found.overlay is not None
         assert picture(place / "found" / found.map).dtype == np.uint16
         picture(place / "found" / found.overlay)
-    return NEW if len(whole) == sum(1 for _ in (material.data / "test" / "good").iterdir()) else OLD
+    return NEW if len(scored) == sum(1 for _ in (material.data / "test" / "good").iterdir()) else OLD
 
 
 # calibrate

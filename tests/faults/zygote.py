@@ -50,7 +50,7 @@ def child(request: dict) -> None:
     from protores.training.callbacks import Checkpoints
 
     # A checkpoint after every step, so that every step is one to go on from.
-    fit.Checkpoints = lambda path: Checkpoints(path, seconds=0.0)
+    fit.Checkpoints = lambda path, **more: Checkpoints(path, seconds=0.0, **more)
     for number, path in ((1, request["out"]), (2, request["err"])):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     sys.argv = ["protores", *request["words"]]
