@@ -80,7 +80,7 @@ def at_step(monkeypatch):
                 act()
 
         monkeypatch.setattr(PRNTraining, "optimizer_step", optimizer_step)
-        monkeypatch.setattr(Checkpoints, "__init__", lambda self, path: begin(self, path, seconds=0.0))
+        monkeypatch.setattr(Checkpoints, "__init__", lambda self, path, **more: begin(self, path, seconds=0.0, **more))
 
     return arrange
 

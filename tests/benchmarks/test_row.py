@@ -108,7 +108,7 @@ def test_cut_off_it_goes_on_bit_for_bit_with_the_looks_it_had(row, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(PRNTraining, "optimizer_step", optimizer_step)
-        patched.setattr(Checkpoints, "__init__", lambda self, path: begin(self, path, 0.0))
+        patched.setattr(Checkpoints, "__init__", lambda self, path, **more: begin(self, path, seconds=0.0, **more))
         with pytest.raises(MemoryError):
             train_row(cut)
     assert not (cut / "figures.json").exists()
