@@ -100,7 +100,7 @@ def test_the_gradient_is_that_of_the_whole_batch(two, tiny, tiny_product, tmp_pa
     ours = two.state("moments", 0)
     assert ours.keys() == one.keys()
     apart = torch.cat([(ours[name] - one[name]).flatten() for name in one]).norm()
-    assert apart < 1e-5 * torch.cat([tensor.flatten() for tensor in one.values()]).norm()
+    assert apart < 1e-4 * torch.cat([tensor.flatten() for tensor in one.values()]).norm()
 
 
 def test_they_went_where_one_process_goes(two, tiny_run):
@@ -168,7 +168,7 @@ def test_evaluate_shares_the_images_and_prints_once(two, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in LAUNCHED}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1800)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("image AUROC") == 1
+    assert done.stdout.count("test images") == 1
     assert json.loads((run / "metrics.json").read_text()) == before
 
 

@@ -209,7 +209,9 @@ def _is_lost(error: RuntimeError) -> bool:
 
 
 def quiet() -> None:
-    """Lightning says nothing but errors."""
+    """Lightning says nothing but errors, and torch nothing of its own names or of how gradients lie in memory."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message="torch.distributed.nn.functional.all_reduce is deprecated")
+    warnings.filterwarnings("ignore", module="torch.autograd.graph")
