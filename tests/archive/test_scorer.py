@@ -10,8 +10,9 @@ import fsspec
 import numpy as np
 import pytest
 
+from protores.archive import shard as shards
 from protores.archive.manifest import FOLDER, Manifest
-from protores.archive.scorer import ShardScorer, Task, Worker
+from protores.archive.scorer import ATTEMPTS, ShardScorer, Task, Worker
 from protores.archive.shard import Counts
 from protores.archive.source import Source
 from protores.errors import ArchiveError, BundleError, RunError
@@ -136,6 +137,18 @@ def test_what_stops_a_worker_is_told_in_one_line(make_task, archive, monkeypatch
     assert not list(task.out.glob("*.parquet"))
 
 
+def test_a_shard_that_ended_its_workers_is_not_begun_for_ever(make_task):
+    scorer = ShardScorer(make_task())
+    for times in range(1, ATTEMPTS + 1):
+        assert shards.begin(scorer.manifest, 1) == times
+    assert scorer.score(0).images == 5
+    with pytest.raises(ArchiveError, match=r"4 workers died over 2025/05\.png to 2026/08\.png; take fewer --workers"):
+        scorer.score(1)
+    shards.sweep(scorer.manifest.folder)
+    assert scorer.score(1).images == 5
+    assert sorted(path.name[:6] for path in scorer.manifest.folder.iterdir()) == [FOLDER[:6], "shard-", "shard-"]
+
+
 def test_a_full_disk_is_told(make_task, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -144,6 +157,7 @@ def test_a_full_disk_is_told(make_task, monkeypatch):
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(RunError, match="is full; free some space; the same command goes on"):
         scorer.score(0)
+    shards.sweep(scorer.manifest.folder)
     assert sorted(path.name for path in scorer.manifest.folder.iterdir()) == [FOLDER]
 
 

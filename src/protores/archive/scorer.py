@@ -16,6 +16,9 @@ from protores.files import writing
 from protores.runtime.inspector import Inspector
 from protores.runtime.stream import Inspected, Stream
 
+ATTEMPTS = 4
+"""How often a shard is begun: images that end their worker would do so for ever."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -45,9 +48,17 @@ class ShardScorer:
 
     def score(self, shard: int) -> Counts:
         """Scores a shard and puts its file in its place. Raises a ProtoresError where that cannot be."""
-        rows = list(self.stream.over(self.manifest.paths(shard), self._read, self._row))
+        paths = self.manifest.paths(shard)
         with writing(self.manifest.folder, "free some space; the same command goes on"):
-            return shards.write(self.manifest, shard, rows)
+            if shards.begin(self.manifest, shard) > ATTEMPTS:
+                raise ArchiveError(
+                    f"{ATTEMPTS} workers died over {_text(paths[0])} to {_text(paths[-1])}; take fewer --workers if "
+                    "memory is short, or move the image that does it; the same command goes on"
+                )
+            rows = list(self.stream.over(paths, self._read, self._row))
+            counts = shards.write(self.manifest, shard, rows)
+            shards.end(self.manifest, shard)
+            return counts
 
     def _read(self, path: str) -> tuple[bytes, str]:
         return self.source.read(path), path

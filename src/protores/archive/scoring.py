@@ -15,14 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray.data
-from ray.exceptions import (
-    OutOfMemoryError,
-    RayActorError,
-    RayError,
-    RayTaskError,
-    UserCodeException,
-    WorkerCrashedError,
-)
+from ray.exceptions import RayError, RayTaskError, UserCodeException
 
 from protores.archive import shard as shards
 from protores.archive.manifest import FOLDER, SHARD_SIZE, Manifest
@@ -40,8 +33,6 @@ from protores.runtime.inspector import digest_of
 LOCK = "_lock"
 WINDOW = 10_000
 """Shards that Ray Data plans at a time: its plan grows with them."""
-ATTEMPTS = 3
-"""How often a shard is begun again after its worker died: images that kill it would do so for ever."""
 _FOOTERS = 16
 """Threads that look at shards that are there already."""
 
@@ -167,17 +158,9 @@ def _window(task: Task, numbers: Sequence[int], workers: int) -> Iterator[Counts
             yield Counts(*map(int, row["counts"]))
     except (RayTaskError, UserCodeException):  # a mistake of ours
         raise
-    except (RayActorError, WorkerCrashedError, OutOfMemoryError) as error:
-        raise ArchiveError(
-            f"a worker died {ATTEMPTS + 1} times over the same images ({_line(error)}); take fewer --workers if memory "
-            "is short; the same command goes on"
-        ) from error
     except RayError as error:
-        raise ClusterError(f"the Ray cluster failed ({_line(error)}); the same command goes on") from error
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0]
+        raise ClusterError(f"the Ray cluster failed ({reason}); the same command goes on") from error
 
 
 def planned(
@@ -194,5 +177,4 @@ def planned(
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(size=min(workers, len(numbers)), max_tasks_in_flight_per_actor=2),
         num_cpus=threads,
-        ray_remote_args_fn=lambda: {"max_task_retries": ATTEMPTS},
     )

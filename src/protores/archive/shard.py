@@ -114,10 +114,26 @@ def read_counts(manifest: Manifest, shard: int) -> Counts | None:
     return counts if counts.images == found.num_rows == manifest.size(shard) else None
 
 
+def begin(manifest: Manifest, shard: int) -> int:
+    """Notes that a shard is begun, and says how often it was since the command started. Raises OSError."""
+    with _begun(manifest, shard).open("ab") as file:
+        file.write(b".")
+        return file.tell()
+
+
+def end(manifest: Manifest, shard: int) -> None:
+    """It came to its end."""
+    _begun(manifest, shard).unlink(missing_ok=True)
+
+
 def sweep(folder: Path) -> None:
     """Takes away what a kill left: files that never got their name. Raises OSError."""
     for path in folder.glob(f"{_PART}*"):
         path.unlink(missing_ok=True)
+
+
+def _begun(manifest: Manifest, shard: int) -> Path:
+    return manifest.folder / f"{_PART}begun-{shard:06d}"
 
 
 def _identity(manifest: Manifest, shard: int) -> dict[bytes, bytes]:
