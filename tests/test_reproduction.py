@@ -114,14 +114,16 @@ def test_other_files_that_a_run_depends_on_are_recorded(tiny: dict, tmp_path: Pa
     (tmp_path / "textures").mkdir()
     (tmp_path / "textures" / "a.png").write_bytes(b"1234")
     (tmp_path / "weights.safetensors").write_bytes(b"5678")
+    (tmp_path / "model.safetensors").write_bytes(b"90")
     changes = {"model.weights": str(tmp_path / "weights.safetensors"), "synthesis.textures": tmp_path / "textures"}
+    changes["training.warm_start"] = tmp_path
     files = environment(load("quick", changes))["files"]
     assert all(len(digest) == 64 for digest in files.values())
     (tmp_path / "textures" / "a.png").write_bytes(b"12345")
     again = environment(load("quick", changes))["files"]
     assert again["weights"] == files["weights"]
     assert again["textures"] != files["textures"]
-    assert environment(load("quick"))["files"] == {"weights": None, "textures": None}
+    assert environment(load("quick"))["files"] == {"weights": None, "textures": None, "warm start": None}
 
 
 @pytest.mark.usefixtures("trained_before")
