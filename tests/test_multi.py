@@ -55,7 +55,7 @@ def bundle(run, tmp_path_factory) -> Path:
     return out
 
 
-def tested(plant: Path, name: str) -> list[str]:
+def images_of_test(plant: Path, name: str) -> list[str]:
     return [str(path) for path in sorted((plant / name / "test").rglob("*.png"))]
 
 
@@ -110,7 +110,7 @@ def test_a_bundle_gives_what_the_run_gives_and_names_the_product(bundle, run, pl
     assert verify(bundle, runtime).passed
     inspector, torch_s = Inspector(bundle, runtime, 1), open_inspector(run)
     for name in NAMES:
-        paths = tested(plant, name)
+        paths = images_of_test(plant, name)
         for found, wanted in zip(inspector(paths), torch_s(paths), strict=True):
             assert found.product == wanted.product == name == found.to_dict()["product"]
             np.testing.assert_allclose(found.network_map, wanted.network_map, atol=1e-4)
@@ -150,7 +150,7 @@ def test_each_image_is_decided_by_the_thresholds_of_its_product(bundle, plant, t
 
 
 def test_tiles_of_an_image_are_of_one_product(bundle, plant):
-    large = cv2.resize(cv2.imread(tested(plant, NAMES[1])[0])[..., ::-1], (128, 128))
+    large = cv2.resize(cv2.imread(images_of_test(plant, NAMES[1])[0])[..., ::-1], (128, 128))
     assert Inspector(bundle, "onnxruntime", 1, Tiling(0.25))(large).product in NAMES
 
 

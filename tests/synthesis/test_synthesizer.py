@@ -54,7 +54,7 @@ def test_workers_draw_the_same(synthesizer: Synthesizer, grid: np.ndarray) -> No
 def test_texture_foregrounds_are_everywhere(synthesizer: Synthesizer, grid: np.ndarray) -> None:
     assert not synthesizer.is_object
     assert synthesizer.foregrounds.shape == grid.shape[:3]
-    assert synthesizer.foregrounds.all()
+    assert synthesizer.foregrounds[:].all()
     assert synthesizer.seen == 5
 
 

@@ -133,7 +133,7 @@ def test_the_backbone_and_the_prototypes_stay_as_they_were(whole, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_between_steps_and_training_goes_on_bit_for_bit(whole, tmp_path, at_step, monkeypatch, number):
-    handlers = signal.default_int_handler, signal.SIG_DFL
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     at_step(7, lambda: os.kill(os.getpid(), number))
     with pytest.raises(Interrupted, match="stopped at step 7; .*--resume"):
         Bench(tmp_path).fit()
