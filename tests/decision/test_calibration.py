@@ -18,6 +18,11 @@ from protores.run import Run
 from protores.runtime import Inspector
 
 
+def decision_of(run: Run) -> tuple:
+    settings = run.read_settings()
+    return run.read_decision(settings, settings.products[0])
+
+
 @pytest.fixture
 def board(make_bundle) -> Path:
     """A bundle for the toy product; its network is a convolution, its scores are what they are."""
@@ -74,7 +79,7 @@ def test_what_trained_or_was_tested_on_is_left_out_of_a_bundle(board, tiny_produ
 def test_a_run_has_a_calibration_part_of_its_own(run):
     calibration = calibrate(run)
     assert (calibration.source, calibration.good, calibration.defective) == (OWN, 2, 0)
-    decision, _, _ = Run(run).read_decision(Run(run).read_settings())
+    decision, _, _ = decision_of(Run(run))
     assert decision.good_below == calibration.decision.good_below == decision.bad_above
     assert decision.map_threshold == Run(run).read_metrics()["map_threshold"]
     text = "\n".join(calibration.lines())
@@ -186,7 +191,7 @@ def test_a_scale_alone_does_not_turn_pixels_into_mm2(board):
 
 def test_a_run_keeps_its_masks(run, tmp_path):
     calibrate(run, request=Request(roi=write_mask(tmp_path / "roi.png", np.s_[16:48, 16:48])))
-    decision, ignore, roi = Run(run).read_decision(Run(run).read_settings())
+    decision, ignore, roi = decision_of(Run(run))
     assert ignore is None
     assert roi.sum() == 32 * 32
     assert json.loads((run / "decision.json").read_text())["roi"] == decision.roi
