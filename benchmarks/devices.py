@@ -74,10 +74,8 @@ def measure(data: Path, devices: int, steps: int, folder: Path) -> dict[str, flo
         at = time.perf_counter()
         features = extract_features(network.backbone, good.images, use_bf16(settings.training), folder, group=group)
         rates = {"features": len(good) / (time.perf_counter() - at)}
-        prototypes = network.residuals.prototypes
-        group.on_first(lambda: prototypes.fit(features, 0, settings.model.prototype_images))
-        for tensor in prototypes.buffers():
-            group.copy(tensor)
+        residuals = network.residuals
+        group.fill(residuals, lambda: residuals.fit(features, 0, settings.model.prototype_images))
         fit(
             network,
             Batches(

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -99,6 +100,22 @@ def tiny_bundle(tiny_run, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "tiny"
     workflow.export(tiny_run, out)
     return out
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """call("train", ...): the exit code, stdout and stderr of a command."""
+
+    from protores import cli
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["protores", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return end.value.code or 0, out, err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -13,22 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from protores import cli, workflow
+from protores import workflow
 from protores.training.fit import Interrupted
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """call("train", ...): the exit code, stdout and stderr of a command."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["protores", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture

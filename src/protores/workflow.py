@@ -397,9 +397,8 @@ def _fit(
     )
     per_image = (time.monotonic() - at) / len(good)
     progress.track("prototypes", 0, 1)
-    group.on_first(lambda: network.residuals.fit(features, settings.seed, settings.model.prototype_images))
-    for tensor in network.residuals.buffers():
-        group.copy(tensor)
+    residuals = network.residuals
+    group.fill(residuals, lambda: residuals.fit(features, settings.seed, settings.model.prototype_images))
     progress.track("prototypes", 1, 1)
 
     def validate() -> dict[str, float | None]:

@@ -24,7 +24,7 @@ from lightning.fabric.plugins.environments import (
     TorchElasticEnvironment,
 )
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from torch import Tensor
+from torch import Tensor, nn
 
 from protores.errors import ProtoresError, RunError, SettingsError
 
@@ -109,6 +109,12 @@ class Group:
         dense = tensor.to(_device()).contiguous()
         dist.broadcast(dense.reshape(-1).view(torch.uint8), source)  # of any type, bit for bit
         tensor.copy_(dense)
+
+    def fill(self, module: nn.Module, call: Callable[[], object]) -> None:
+        """Lets the first process fill a module's buffers by `call`, and gives all processes what they hold then."""
+        self.on_first(call)
+        for tensor in module.buffers():
+            self.copy(tensor)
 
     def agreed(self, number: float) -> float:
         """The first process's number."""
